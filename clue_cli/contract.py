@@ -1,0 +1,299 @@
+"""The words of the project as types. Importing this module imports no torch.
+
+An `Example` is one row as read; a `Feature` is an example (or one window of it) made ready for the encoder; a
+`Prediction` is the answer for one example in the task's own words; a `Metric` compares predictions with gold through
+sums of per-item statistics. A `Task` ties them together; `tasks/families` fills this contract for whole kinds of tasks.
+
+Offsets are characters of the original text, half open `[start, end)`, everywhere but between features and
+predictions, where token positions live.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+
+from clue_cli.errors import Where
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from clue_cli.sources import Row, Source
+
+FORMAT_VERSION = 1
+"""Version of the record and of everything else a run directory holds."""
+
+
+class Span(NamedTuple):
+    """A typed piece of the original text: characters `[start, end)`."""
+
+    start: int
+    end: int
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row as read.
+
+    number: position among the rows read from the split, from 0.
+    id:     the row's own id as the file has it (string or number), None where it has none.
+    texts:  what the encoder sees, in order: one text or a pair.
+    gold:   the task's own words (a label, a tuple of `Span`); None where the row is not labelled.
+    row:    the whole row as the file has it; answers are written beside its fields.
+    """
+
+    number: int
+    id: str | int | None
+    texts: tuple[str, ...]
+    gold: Any
+    row: Mapping[str, Any]
+    where: Where
+
+
+@dataclass(slots=True)
+class Feature:
+    """An example, or one window of it, ready for the encoder.
+
+    item:       the example's position in the list handed to `features`; features of one item meet again in
+                `predictions`.
+    unit:       features of one unit (the choices of a question) stay in one batch and in one process.
+    inputs:     what the encoder's forward takes: `input_ids`, and `token_type_ids` where it wants them; lists of int.
+    char_spans: (L, 2) int32, token -> [start, end) in the characters of its text; (-1, -1) for special tokens. None
+                where the head marks no spans (classification).
+    sequence:   (L,) int8, which text a token belongs to; -1 for special tokens. None as above.
+    targets:    by name, ragged: `labels` one int; `spans` (K, 3) int32 of (type, start, end), token positions
+                inclusive. Empty where the example has no gold.
+    """
+
+    item: int
+    unit: int
+    inputs: dict[str, list[int]]
+    char_spans: np.ndarray | None = None
+    sequence: np.ndarray | None = None
+    targets: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def length(self) -> int:
+        return len(self.inputs["input_ids"])
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for one example.
+
+    answer: what the metric compares, in the words of `Example.gold` (a label, a tuple of `Span`).
+    scores: the family's own: for classification the probabilities in label order (C,), for spans one probability a span.
+    """
+
+    answer: Any
+    scores: Any = None
+
+
+class Tally:
+    """Counts of what was left out or changed, by reason, with the first places: nothing is dropped in silence."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.places: dict[str, list[str]] = {}
+
+    def add(self, reason: str, where: Where | str | None = None, amount: int = 1) -> None:
+        """Count `amount` more for `reason` ("rows labelled '-'"), remembering up to five places."""
+        if amount:
+            self.counts[reason] += amount
+            places = self.places.setdefault(reason, [])
+            if where is not None and len(places) < 5:
+                places.append(str(where))
+
+    def merge(self, other: Tally) -> None:
+        for reason, amount in other.counts.items():
+            self.counts[reason] += amount
+            self.places[reason] = (self.places.get(reason, []) + other.places.get(reason, []))[:5]
+
+    def as_dict(self) -> dict[str, int]:
+        return dict(self.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`max_length` tokens of one feature, special tokens included; `overlap` tokens that neighbouring windows share."""
+
+    max_length: int
+    overlap: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """Options of an answer: `threshold` on the head's raw score (None: its default), `top_k` labels to report."""
+
+    threshold: float | None = None
+    top_k: int = 1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Defaults of a training, by task, head and encoder size; every value is an option of `clue train`.
+
+    Lengths are tokens, special tokens included; `batch_size` is examples per optimiser step, exact; `epochs` counts
+    passes over train; `warmup` is a share of all steps; `patience` is epochs without a better dev figure before
+    stopping (0: never); `r_drop` and `fgm` are the weight of the divergence and the length of the perturbation (0: off).
+    `pooling` None takes the encoder's own default; `segments` is "pair" (0/1 where the encoder has token types) or
+    "zero" (CLUE-bert4keras).
+    """
+
+    max_length: int = 128
+    overlap: int = 32
+    batch_size: int = 32
+    epochs: int = 3
+    learning_rate: float = 3e-5
+    head_learning_rate: float = 0.0
+    """Learning rate of the head; 0 means the encoder's."""
+    optimizer: str = "adamw"
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    clip: float = 1.0
+    dropout: float = 0.1
+    attention_dropout: float = 0.0
+    pooling: str | None = None
+    segments: str = "pair"
+    patience: int = 0
+    r_drop: float = 0.0
+    fgm: float = 0.0
+    class_weights: str = "none"
+    """none, or balanced: n / (C * n_c) from the labels of train."""
+    gradient_checkpointing: bool = False
+
+    def updated(self, values: Mapping[str, Any]) -> Recipe:
+        """A copy with `values`; KeyError for a name that no recipe has."""
+        known = {f.name for f in fields(self)}
+        if unknown := sorted(set(values) - known):
+            raise KeyError(", ".join(unknown))
+        return replace(self, **values)
+
+
+Counts = Mapping[int, float]
+"""Sufficient statistics of one unit: column of `Metric.columns` -> amount, zero where absent."""
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """A figure as a function of summed statistics, so that errors and tests need nothing more from it.
+
+    id:      stands wherever the figure stands (`accuracy`, `cluener:official`).
+    primary: the key of `result` that ranks and selects.
+    columns: names of the K statistics, in order.
+    """
+
+    id: str
+    primary: str
+    columns: tuple[str, ...]
+
+    def units(self, example: Example, prediction: Prediction | None) -> Iterable[tuple[Hashable, Counts]]:
+        """(cluster, statistics) of one example; a missing prediction (None) counts as wrong or empty.
+
+        Units of one cluster are not independent; the standard error is taken over clusters.
+        """
+        ...
+
+    def result(self, totals: np.ndarray) -> dict[str, np.ndarray]:
+        """Figures in [0, 1] from summed statistics, vectorised: shape (..., K) -> each (...)."""
+        ...
+
+
+class TextEncoder(Protocol):
+    """Text to tokens with offsets into the original characters (see `clue_cli.encoders.text`)."""
+
+    fingerprint: str
+
+    def encode(
+        self, texts: Sequence[tuple[str, ...]], limits: Limits, *, windows: bool, offsets: bool, segments: str
+    ) -> list[list[EncodedWindow]]:
+        """For each entry its windows, in order (exactly one without `windows`)."""
+        ...
+
+
+@dataclass(slots=True)
+class EncodedWindow:
+    """Tokens of one window. `char_spans` and `sequence` as in `Feature`, None without `offsets`.
+
+    cut: tokens of the text that did not fit (without windows), 0 else.
+    """
+
+    inputs: dict[str, list[int]]
+    char_spans: np.ndarray | None
+    sequence: np.ndarray | None
+    cut: int = 0
+
+
+class Task(Protocol):
+    """A benchmark task as a plugin; importing one imports no torch. `tasks/families/base.py` holds the shared part."""
+
+    name: str
+    family: str
+    title: str
+    homepage: str
+    version: int
+    files: Mapping[str, tuple[str, ...]]
+    official: Mapping[str, str]
+    heads: Mapping[str, str]
+    default_head: str
+    metrics: Mapping[str, str]
+    default_metric: str
+    submissions: Mapping[str, str]
+    labels: tuple[str, ...]
+    fields: tuple[str, ...]
+    spans: bool
+    """Whether features carry char_spans (and long texts become windows)."""
+
+    def read(self, source: Source, split: str, tally: Tally) -> Iterator[Example]:
+        """The rows of a split; RowError names file, line and field; rows without usable gold are tallied."""
+        ...
+
+    def example(self, row: Row, number: int, *, labelled: bool) -> Example:
+        """One row (of the official form, or with the user's fields already renamed) as an example; RowError if wrong."""
+        ...
+
+    def features(
+        self, examples: Sequence[Example], text_encoder: TextEncoder, limits: Limits, tally: Tally, *,
+        segments: str = "pair", flat: bool = False,
+    ) -> Iterator[Feature]:
+        """Features of `examples` in order; `flat` says that the head cannot express overlapping spans."""
+        ...
+
+    def collate(self, features: Sequence[Feature]) -> dict[str, np.ndarray]:
+        """The targets of a batch as arrays: `labels` (B,) int64, or `spans` (N, 4) int64 (row, type, start, end)."""
+        ...
+
+    def predictions(
+        self, example: Example, features: Sequence[Feature], candidates: Sequence[Any], options: Answering
+    ) -> Prediction:
+        """The answer for one example from what the head decoded for each of its features."""
+        ...
+
+    def answer_fields(self, example: Example, prediction: Prediction, options: Answering, *, probabilities: bool) -> dict[str, Any]:
+        """The fields that `clue predict` writes beside the row's own: `label`, `entities`, `probability`, `top` ..."""
+        ...
+
+    def read_prediction(self, row: Row, example: Example) -> Prediction:
+        """A prediction from a row of a prediction file (ours or the official form); RowError if wrong."""
+        ...
+
+    def head_config(self, head: str) -> dict[str, Any]:
+        """Arguments of the head's constructor beside the hidden size (`classes=15`, `types=10`)."""
+        ...
+
+    def recipe_for(self, head: str, size: str) -> tuple[Recipe, dict[str, str]]:
+        """The recipe for a head and an encoder size, and for each field where its value comes from."""
+        ...
+
+    def write_submission(self, predictions: Iterable[tuple[Example, Prediction]], split: str, path: Path) -> None:
+        """The official prediction file."""
+        ...
+
+    def to_config(self) -> dict[str, Any]:
+        """What rebuilds this task beside a run: name, version, fields; the whole declaration for a user's own task."""
+        ...

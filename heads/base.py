@@ -1,0 +1,98 @@
+"""What every head shares: its output, its span candidates and the calls the engine makes.
+
+Heads know torch and nothing else of the project; each can be used alone:
+
+    head = GlobalPointer(hidden_size=768, types=10)
+    output = head({"last": hidden}, {"text_mask": mask, "spans": spans}, want_loss=True)
+    (output.loss_sum / output.weight).backward()
+
+Shapes use fixed letters: B rows, L tokens, H hidden size, C classes or types, N gold spans of the whole batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+class HeadOutput(NamedTuple):
+    """One forward pass of a head.
+
+    The mean loss of a global batch is `sum(loss_sum) / sum(weight)` over its micro-batches and processes, whatever
+    their sizes. Both are float32 scalars, None if no loss was wanted. `scores` is whatever `decode` wants.
+    """
+
+    loss_sum: Tensor | None
+    weight: Tensor | None
+    scores: Any
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeOptions:
+    """How scores become answers. `threshold` is on the head's raw score; None means the head's own default."""
+
+    threshold: float | None = None
+    max_candidates: int = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Span candidates of one feature, best first: arrays of one length K.
+
+    `type` index of the type; `start`, `end` token positions in the feature, **both inclusive**; `score` the head's raw
+    score (comparable within one head only); `probability` the head's estimate in [0, 1]. `dropped` counts candidates
+    beyond `max_candidates`.
+    """
+
+    type: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    score: np.ndarray
+    probability: np.ndarray
+    dropped: int = 0
+
+
+class Head(nn.Module):
+    """Base class: a loss in `forward`, an answer in `decode`.
+
+    `needs` names what the encoder must hand over: "pooled" (B, H), "last" (B, L, H).
+    `flat` says that the head cannot express overlapping spans.
+    `thresholded` says that `DecodeOptions.threshold` has a meaning for it; `default_threshold` is used for None.
+    `config` is what rebuilds the head: `type(head)(hidden_size, **head.config)`.
+    """
+
+    needs: frozenset[str] = frozenset({"last"})
+    flat: bool = False
+    thresholded: bool = False
+    default_threshold: float = 0.0
+    config: dict[str, Any]
+
+    def forward(self, hidden: Mapping[str, Tensor], batch: Mapping[str, Tensor], *, want_loss: bool) -> HeadOutput:
+        """Scores, and with `want_loss` the summed loss and its weight, from the encoder's output.
+
+        `batch` holds `attention_mask` (B, L) bool, `text_mask` (B, L) bool (tokens of the text: no special token, no
+        padding), and the targets: `labels` (B,) int64 for classification; `spans` (N, 4) int64 of (row, type, start,
+        end), token positions inclusive, for spans.
+        """
+        raise NotImplementedError
+
+    def decode(self, output: HeadOutput, batch: Mapping[str, Tensor], options: DecodeOptions) -> list[Any]:
+        """One answer a row of the batch, on the host: class scores as an array (C,) float32, or `Spans`."""
+        raise NotImplementedError
+
+    def divergence(self, first: HeadOutput, second: HeadOutput, batch: Mapping[str, Tensor]) -> Tensor:
+        """Symmetric Kullback-Leibler divergence of two passes, summed in the unit of `HeadOutput.weight` (R-Drop).
+
+        Raises NotImplementedError where the head defines none.
+        """
+        raise NotImplementedError(f"{type(self).__name__} defines no divergence for R-Drop")
+
+
+def float32(x: Tensor) -> Tensor:
+    """`x` in float32, or unchanged where it is already float32 or float64 (tests run in float64)."""
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
