@@ -128,10 +128,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """Options of an answer: `threshold` on the head's raw score (None: its default), `top_k` labels to report."""
+    """Options of an answer: `threshold` on the head's raw score (None: its default), `top_k` labels to report.
+
+    `flat`: the head cannot express overlapping spans, so none may come of merging its windows.
+    """
 
     threshold: float | None = None
     top_k: int = 1
+    flat: bool = False
 
 
 @dataclass(frozen=True)
@@ -248,6 +252,18 @@ class Task(Protocol):
     fields: tuple[str, ...]
     spans: bool
     """Whether features carry char_spans (and long texts become windows)."""
+    counts: Mapping[str, int]
+    """Split -> rows of its official file, unusable ones included; empty where nobody knows."""
+    own: bool
+    """Whether the data are the user's: then there are no official files to compare with."""
+
+    def has_split(self, source: Source, split: str) -> bool:
+        """Whether `source` holds a file of this split."""
+        ...
+
+    def file_of(self, source: Source, split: str) -> str:
+        """The name of that file; UserError, saying what was looked for, where there is none."""
+        ...
 
     def read(self, source: Source, split: str, tally: Tally) -> Iterator[Example]:
         """The rows of a split; RowError names file, line and field; rows without usable gold are tallied."""

@@ -1,0 +1,11 @@
+"""PyTorch heads and decoders of the CLUE and LIC2020 baselines; each can be used alone, without the rest of clue.
+
+    heads.classification          Classification            one label a text or pair
+    heads.tagging                 SoftmaxTagging            BIO tags, token by token
+    heads.crf                     CRFTagging                BIO tags, linear-chain CRF
+    heads.globalpointer           GlobalPointer             typed spans, nested and overlapping
+    heads.efficient_globalpointer EfficientGlobalPointer    the same with factorised scores, for many types
+
+Under them: `heads.linear_chain` (partition function, marginals, best path), `heads.span_loss` and `heads.span_decode`
+(multi-label span loss and answers), `heads.rotary`. Import the module you need; importing `heads` imports no torch.
+"""

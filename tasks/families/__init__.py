@@ -1,0 +1,1 @@
+"""Families of tasks: what tasks of one kind share."""

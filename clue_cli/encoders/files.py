@@ -1,0 +1,167 @@
+"""An encoder's directory looked at before anything is loaded.
+
+What `transformers` misreads without an error (RoFormerV2, NEZHA, a BERT named RoBERTa, ...) or stops at with an
+unhelpful one (GAU-alpha, TensorFlow files) gets a sentence that says what to do. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from clue_cli.errors import UserError
+
+CHARACTER_ROFORMER = "junnyu/roformer_chinese_char_base"
+BERT_LIKE = "hfl/chinese-roberta-wwm-ext"
+_BERT_VOCABULARY = 21128
+"""Entries of the vocabulary of every BERT-like Chinese model that descends from Google's."""
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """`config.json` as a dict, empty where there is none; UserError if it is not a JSON object."""
+    path = directory / "config.json"
+    if not path.is_file():
+        return {}
+    try:
+        config = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, OSError) as error:
+        raise UserError(f"not readable as JSON: {error}", where=f"{directory.name}/config.json") from error
+    if not isinstance(config, dict):
+        raise UserError("expected a JSON object", where=f"{directory.name}/config.json")
+    return config
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """The files that hold the weights, safetensors before pickled ones; empty where there are none."""
+    for pattern in (r"model(-\d+-of-\d+)?\.safetensors", r"pytorch_model(-\d+-of-\d+)?\.bin"):
+        if found := sorted(path for path in directory.iterdir() if re.fullmatch(pattern, path.name)):
+            return found
+    return []
+
+
+def check_directory(directory: Path, *, weights: bool = True, trust_remote_code: bool = False) -> dict[str, Any]:
+    """The configuration of a directory that `load_encoder` may go on with.
+
+    UserError naming what is missing, or what the files are and what to do with them. `weights` False (random weights
+    are wanted) does without weight files.
+    """
+    name = directory.name
+    if not directory.is_dir():
+        raise UserError("an encoder is a directory, this is a file", where=name, hint="unpack it first")
+    config = read_config(directory)
+    if not config:
+        raise _no_config(directory)
+    if "model_type" not in config and not trust_remote_code:
+        raise UserError(
+            "config.json has no model_type, so its architecture is not known",
+            where=name,
+            hint='for a BERT-like model add "model_type": "bert"',
+        )
+    if not trust_remote_code:
+        _check_kind(directory, config)
+    if weights and not weight_files(directory):
+        raise _no_weights(directory)
+    return config
+
+
+def _no_config(directory: Path) -> UserError:
+    name = directory.name
+    if (directory / "bert_config.json").is_file() and weight_files(directory):
+        return UserError(
+            "bert_config.json is there, config.json is not: the form of older releases",
+            where=name,
+            hint='rename bert_config.json to config.json and see that it says "model_type": "bert"',
+        )
+    if _tensorflow(directory):
+        return _tensorflow_error(name)
+    if (directory / "model" / "encoder" / "config.json").is_file():
+        return UserError("this is a run, not an encoder", where=name, hint=f"its encoder is {name}/model/encoder")
+    return UserError("no config.json: not an encoder's directory", where=name)
+
+
+def _tensorflow(directory: Path) -> bool:
+    names = [path.name for path in directory.iterdir()]
+    return any(re.search(r"\.ckpt.*\.(index|meta)$|\.ckpt\.data-|\.h5$|\.msgpack$", name) for name in names)
+
+
+def _tensorflow_error(name: str) -> UserError:
+    return UserError(
+        "only TensorFlow or Flax weights here, which transformers no longer reads",
+        where=name,
+        hint="use the PyTorch or safetensors release of the same model",
+    )
+
+
+def _no_weights(directory: Path) -> UserError:
+    if _tensorflow(directory):
+        return _tensorflow_error(directory.name)
+    return UserError(
+        "no weights here: expected model.safetensors or pytorch_model.bin",
+        where=directory.name,
+        hint="download them, or ask for random ones with scratch:DIR",
+    )
+
+
+def _check_kind(directory: Path, config: dict[str, Any]) -> None:
+    """UserError for an architecture that cannot be loaded rightly (systems known to go wrong, each in its own words)."""
+    kind = str(config["model_type"]).lower()
+    refused = _sentence(kind, directory, config)
+    if refused is not None:
+        raise UserError(refused[0], where=directory.name, hint=refused[1])
+
+
+def _sentence(kind: str, directory: Path, config: dict[str, Any]) -> tuple[str, str] | None:
+    """(What is wrong, what to do), None where nothing is known to be."""
+    architectures = " ".join(map(str, config.get("architectures") or ())).lower()
+    if kind == "roformer_v2" or (kind == "roformer" and _is_roformer_v2(config)):
+        return (
+            "these are RoFormerV2's files (norms without weights, no biases); transformers would build RoFormer and "
+            "leave its norms and biases at random",
+            f"RoFormerV2 is not supported yet: use {CHARACTER_ROFORMER} or {BERT_LIKE}",
+        )
+    if kind == "roformer" and _has_words(directory):
+        return (
+            "a word-level RoFormer: its tokenizer cuts words with rjieba, which a saved run cannot carry, and entities "
+            "inside a word cannot be marked",
+            f"use the character version, {CHARACTER_ROFORMER}",
+        )
+    if kind.replace("-", "_") in ("gau_alpha", "gau") or "gau" in architectures:
+        return "GAU-alpha is an architecture that transformers does not have", f"not supported yet: use {BERT_LIKE}"
+    if kind == "nezha" or "nezha" in architectures or config.get("use_relative_position") or "max_relative_position" in config:
+        return (
+            "a NEZHA (relative positions), which transformers no longer has; read as a BERT its positions would be random",
+            f"not supported: use {BERT_LIKE}",
+        )
+    if kind == "roberta" and _is_bert_vocabulary(directory, config):
+        return (
+            "declared as roberta, but with BERT's vocabulary: a BERT by another name (RoBERTa-wwm-ext); read as RoBERTa "
+            "its positions would be shifted by two",
+            'set "model_type": "bert" in config.json',
+        )
+    if kind == "xlnet":
+        return "XLNet puts its summary token last and pads on the left, which clue does not follow", f"use {BERT_LIKE}"
+    if config.get("is_encoder_decoder"):
+        return f"{kind} is an encoder with a decoder, clue wants an encoder alone", f"use {BERT_LIKE}"
+    return None
+
+
+def _is_roformer_v2(config: dict[str, Any]) -> bool:
+    return config.get("norm_type", "layer_norm") != "layer_norm" or config.get("use_bias") is False
+
+
+def _is_bert_vocabulary(directory: Path, config: dict[str, Any]) -> bool:
+    others = ("vocab.json", "merges.txt", "sentencepiece.bpe.model", "tokenizer.json")
+    only_bert = (directory / "vocab.txt").is_file() and not any((directory / name).is_file() for name in others)
+    return only_bert or config.get("vocab_size") == _BERT_VOCABULARY
+
+
+def _has_words(directory: Path) -> bool:
+    """Whether the vocabulary holds Chinese words (more than a twentieth of its entries)."""
+    path = directory / "vocab.txt"
+    if not path.is_file():
+        return False
+    entries = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    words = sum(1 for entry in entries if re.fullmatch("[\u4e00-\u9fff]{2,}", entry))
+    return words * 20 > len(entries)

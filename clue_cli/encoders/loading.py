@@ -1,0 +1,328 @@
+"""Encoders of `transformers`, loaded so that nothing is left to chance in silence.
+
+    encoder = load_encoder("hfl/chinese-roberta-wwm-ext", dropout=0.1)
+    last = encoder(input_ids, attention_mask)                       # (B, L, H)
+
+Weights are float32 whatever the file has; a tensor that is missing, unexpected or misshapen is named and refused; no
+code that comes with a checkpoint is run unless asked for.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor, nn
+from transformers.utils import logging as hf_logging
+
+from clue_cli.encoders import weights
+from clue_cli.encoders.files import check_directory, weight_files
+from clue_cli.encoders.location import resolve
+from clue_cli.encoders.text import HFTextEncoder
+from clue_cli.encoders.tokenizer import load_tokenizer
+from clue_cli.errors import RunError, UserError
+
+SMALL, BASE = 30_000_000, 150_000_000
+"""Parameters without embeddings up to which an encoder is called small, base; above it is large."""
+
+_MEAN_POOLED = {"modernbert", "modernbert-decoder", "eurobert", "nomic_bert", "gte", "jina_embeddings_v3"}
+"""Architectures whose first token was not trained for anything beyond the masked-language model."""
+
+_ROTARY_TABLE = {"roformer"}
+"""Architectures that compute their positions into a table of fixed size."""
+
+
+class Encoder(nn.Module):
+    """An encoder of `transformers`: tokens to vectors.
+
+    model:           the bare model, float32, without pooler.
+    text_encoder:    its tokenizer as a `HFTextEncoder`.
+    name:            as in records: shipped name, directory's base name, hub name, `scratch`.
+    dropouts:        the fields of the configuration that `dropout` and `attention_dropout` set.
+    notes:           sentences a verb should show: what was left at random, an option without effect.
+    default_pooling: "first" where the first token is a trained [CLS], else "mean".
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        text_encoder: HFTextEncoder,
+        name: str,
+        *,
+        files: list[Path] | None = None,
+        dropouts: dict[str, float] | None = None,
+        notes: list[str] | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.text_encoder = text_encoder
+        self.name = name
+        self.dropouts = dropouts or {}
+        self.notes = notes or []
+        self.sha256 = weights.hash_files(files) if files else weights.hash_tensors(model)
+        self._takes_types = "token_type_ids" in inspect.signature(model.forward).parameters
+
+    @property
+    def config(self) -> Any:
+        """The `transformers` configuration."""
+        return self.model.config
+
+    @property
+    def slug(self) -> str:
+        """The name as part of a path: the owner of a hub model left out."""
+        return re.sub(r"[^\w.-]+", "-", re.sub(r"[\w.-]+/", "", self.name))
+
+    @property
+    def hidden_size(self) -> int:
+        """H, the width of the last layer."""
+        return int(self.config.hidden_size)
+
+    @cached_property
+    def parameters_without_embeddings(self) -> int:
+        """Number of parameters outside embedding tables."""
+        tables = {id(m.weight) for m in self.modules() if isinstance(m, nn.Embedding)}
+        return sum(p.numel() for p in self.parameters() if id(p) not in tables)
+
+    @property
+    def size(self) -> str:
+        """`small`, `base` or `large`: which recipes fit."""
+        count = self.parameters_without_embeddings
+        return "small" if count <= SMALL else "base" if count <= BASE else "large"
+
+    @property
+    def default_pooling(self) -> str:
+        """The pooling that suits the encoder."""
+        trained = self.config.model_type not in _MEAN_POOLED and self.text_encoder.starts_with_special
+        return "first" if trained else "mean"
+
+    @cached_property
+    def max_positions(self) -> int | None:
+        """Tokens of one input the encoder was made for, special ones included; None where its files do not say."""
+        table = self._position_table()
+        if table is None:
+            stated = getattr(self.config, "max_position_embeddings", None)
+            return int(stated) if stated else None
+        # RoBERTa counts positions from the padding id on.
+        return int(table.num_embeddings) - (0 if table.padding_idx is None else table.padding_idx + 1)
+
+    @cached_property
+    def positions_are_fixed(self) -> bool:
+        """Whether inputs beyond `max_positions` are impossible (a table of positions), not only untrained (rotary)."""
+        return self._position_table() is not None or self.config.model_type in _ROTARY_TABLE
+
+    def _position_table(self) -> nn.Embedding | None:
+        table = getattr(getattr(self.model, "embeddings", None), "position_embeddings", None)
+        return table if isinstance(table, nn.Embedding) else None
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        """The last layer (B, L, H) for `input_ids` (B, L) and `attention_mask` (B, L), 1 or True for real tokens.
+
+        UserError for inputs longer than the encoder's table of positions.
+        """
+        if self.positions_are_fixed and self.max_positions is not None and input_ids.shape[1] > self.max_positions:
+            raise UserError(
+                f"{self.name} has {self.max_positions} positions, the input {input_ids.shape[1]} tokens", where="--max-length"
+            )
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask.long()}
+        if token_type_ids is not None and self._takes_types:
+            inputs["token_type_ids"] = token_type_ids
+        last: Tensor = self.model(**inputs).last_hidden_state
+        return last
+
+    def save(self, directory: str | Path) -> None:
+        """Write configuration, safetensors and tokenizer; `load_encoder` and `AutoModel` read them without a network."""
+        with _quiet():
+            self.model.save_pretrained(str(directory), safe_serialization=True)
+        self.text_encoder.save(directory)
+
+
+def load_encoder(
+    name: str | None = None,
+    *,
+    scratch: bool = False,
+    dropout: float | None = None,
+    attention_dropout: float | None = None,
+    gradient_checkpointing: bool = False,
+    allow_random: bool = False,
+    trust_remote_code: bool = False,
+) -> Encoder:
+    """The encoder that `name` means (see `location.resolve`), in evaluation mode, on the processor.
+
+    scratch:   random weights of the same shape, drawn from torch's current seed (`scratch:NAME` says the same).
+    dropout, attention_dropout: set in the configuration, None leaves what it has.
+    allow_random: missing tensors stay at their random start, with a note of how many.
+
+    UserError for a name, directory or checkpoint that cannot be used rightly; RunError if a download fails.
+    """
+    location = resolve(name)
+    scratch = scratch or location.scratch
+    directory = location.fetch()
+    check_directory(directory, weights=not scratch, trust_remote_code=trust_remote_code)
+    config = _configuration(directory, trust_remote_code)
+    dropouts, notes = set_dropouts(config, dropout, attention_dropout)
+    if scratch:
+        model, files = _random(config, trust_remote_code), None
+    else:
+        files = weight_files(directory)
+        model = _pretrained(directory, files, config, allow_random, trust_remote_code, notes)
+    model = _bare(model.float())
+    text_encoder = HFTextEncoder(
+        load_tokenizer(directory, trust_remote_code=trust_remote_code),
+        takes_segments=int(getattr(config, "type_vocab_size", 0) or 0) > 1,
+        where=directory.name,
+    )
+    check_vocabulary(text_encoder.vocab_size, model.get_input_embeddings().num_embeddings, directory.name)
+    if gradient_checkpointing:
+        _checkpoint_gradients(model, directory.name)
+    label = location.name if location.scratch or not scratch else f"scratch:{location.name}"
+    return Encoder(model, text_encoder, label, files=files, dropouts=dropouts, notes=notes).eval()
+
+
+def check_vocabulary(tokens: int, rows: int, where: str) -> None:
+    """UserError if a tokenizer of `tokens` entries cannot belong to an embedding of `rows`.
+
+    Embeddings are often rounded up, hence a margin of 1 % (at least 256); a tokenizer that lost its vocabulary has
+    five entries.
+    """
+    if tokens > rows or rows - tokens > max(256, rows // 100):
+        raise UserError(
+            f"the tokenizer has {tokens} entries, the embedding {rows}: they do not belong together",
+            where=where,
+            hint="check that the vocabulary file is the model's own",
+        )
+
+
+def set_dropouts(config: Any, hidden: float | None, attention: float | None) -> tuple[dict[str, float], list[str]]:
+    """Set the dropout fields of a configuration, by kind; the fields set, and a note for each kind it does not have.
+
+    Every field with "drop" in its name that holds a number counts, but those of task heads and of whole layers.
+    """
+    named = [
+        field
+        for field, value in config.to_dict().items()
+        if "drop" in field
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and not re.search(r"classif|summary|head|cls|pool|path|layer_?drop|seq_", field)
+    ]
+    done: dict[str, float] = {}
+    notes = []
+    for label, wanted, value in (("dropout", False, hidden), ("attention dropout", True, attention)):
+        if value is None:
+            continue
+        fields = [field for field in named if ("att" in field) is wanted]
+        for field in fields:
+            setattr(config, field, value)
+            done[field] = value
+        if not fields and value:
+            notes.append(f"this encoder's configuration has no {label}: {value:g} has no effect inside it")
+    return done, notes
+
+
+def _configuration(directory: Path, trust_remote_code: bool) -> Any:
+    try:
+        with _quiet():
+            config = transformers.AutoConfig.from_pretrained(str(directory), trust_remote_code=trust_remote_code)
+    except Exception as error:  # unknown model_type: ValueError or KeyError by version; values of a wrong type: others
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"transformers {transformers.__version__} does not understand config.json: {reason}", where=directory.name
+        ) from error
+    kind = config.model_type
+    from transformers.models.auto import modeling_auto
+
+    if kind in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        raise UserError(
+            f"{kind} reads from left to right only (a decoder); clue wants an encoder, which sees both sides",
+            where=directory.name,
+        )
+    if hasattr(config, "reference_compile"):
+        config.reference_compile = False  # older ModernBERT code compiles itself where it can, minutes for one line
+    return config
+
+
+def _call(function: Any, *arguments: Any, trust_remote_code: bool, **options: Any) -> Any:
+    """`function` of AutoModel with PyTorch's fused attention, or without where the architecture lacks it."""
+    try:
+        return function(*arguments, attn_implementation="sdpa", trust_remote_code=trust_remote_code, **options)
+    except ValueError as error:
+        if "scaled_dot_product" not in str(error) and "attention implementation" not in str(error):
+            raise
+        return function(*arguments, attn_implementation="eager", trust_remote_code=trust_remote_code, **options)
+
+
+def _random(config: Any, trust_remote_code: bool) -> Any:
+    config.dtype = config.torch_dtype = torch.float32
+    return _call(transformers.AutoModel.from_config, config, trust_remote_code=trust_remote_code)
+
+
+def _pretrained(
+    directory: Path, files: list[Path], config: Any, allow_random: bool, trust_remote_code: bool, notes: list[str]
+) -> Any:
+    shapes = weights.read_shapes(files)
+    newer = tuple(int(part) for part in transformers.__version__.split(".")[:2]) >= (4, 56)
+    try:
+        with _quiet():
+            model, info = _call(
+                transformers.AutoModel.from_pretrained,
+                str(directory),
+                config=config,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # reported and refused below, all of them at once
+                use_safetensors=files[0].suffix == ".safetensors",
+                trust_remote_code=trust_remote_code,
+                **{"dtype" if newer else "torch_dtype": torch.float32},
+            )
+    except (OSError, RuntimeError, ValueError, KeyError, ImportError) as error:
+        if isinstance(error, MemoryError | torch.OutOfMemoryError):
+            raise RunError("out of memory", where=directory.name) from error
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"transformers cannot load it: {reason}", where=directory.name) from error
+    found = weights.account(model, shapes, info, renamed=_has_conversions(config.model_type))
+    weights.refuse(found, directory.name, allow_random=allow_random)
+    if found.missing:
+        notes.append(f"{len(found.missing)} tensors were not in the checkpoint and start at random: {found.missing[0]} ...")
+    return model
+
+
+def _has_conversions(kind: str) -> bool:
+    """Whether transformers renames or reshapes tensors of this architecture while loading (versions from 5 on)."""
+    try:
+        from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+    except ImportError:
+        return False
+    return get_checkpoint_conversion_mapping(kind) is not None
+
+
+def _bare(model: Any) -> Any:
+    """The model without its pooler: heads pool by themselves, and a parameter without gradient stops several processes."""
+    if isinstance(getattr(model, "pooler", None), nn.Module):
+        model.pooler = None
+    return model
+
+
+def _checkpoint_gradients(model: Any, where: str) -> None:
+    if not getattr(model, "supports_gradient_checkpointing", False):
+        raise UserError("this encoder cannot recompute activations", where=where, hint="leave --gradient-checkpointing out")
+    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the progress bars and reports of transformers, whose content goes into our own errors."""
+    verbosity, bars = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
+    hf_logging.set_verbosity_error()
+    hf_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        hf_logging.set_verbosity(verbosity)
+        if bars:
+            hf_logging.enable_progress_bar()

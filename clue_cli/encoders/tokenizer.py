@@ -1,0 +1,56 @@
+"""The tokenizer of an encoder's directory, as `transformers` makes it, checked.
+
+`transformers` 5 ignores a misnamed vocabulary argument and builds a tokenizer of five tokens in silence, and picks a
+sentence-piece class for an ALBERT that comes with BERT's vocabulary: hence the checks here and in `loading`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from clue_cli.encoders.files import read_config
+from clue_cli.errors import UserError
+
+TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
+
+
+def wants_segments(directory: Path) -> bool:
+    """Whether the encoder of this directory tells several token types apart."""
+    return int(read_config(directory).get("type_vocab_size") or 0) > 1
+
+
+def load_tokenizer(directory: Path, *, trust_remote_code: bool = False) -> Any:
+    """The `transformers` tokenizer of `directory`; UserError where there is none or it cannot be made."""
+    present = {name for name in TOKENIZER_FILES if (directory / name).is_file()}
+    if not present:
+        raise UserError(f"no tokenizer here: expected {TOKENIZER_FILES[0]} or {TOKENIZER_FILES[1]}", where=directory.name)
+    from transformers import AutoTokenizer, BertTokenizerFast
+
+    try:
+        if present == {"vocab.txt"}:
+            tokenizer = BertTokenizerFast.from_pretrained(str(directory))
+            _check_lines(tokenizer, directory)
+        else:
+            tokenizer = AutoTokenizer.from_pretrained(str(directory), use_fast=True, trust_remote_code=trust_remote_code)
+    except UserError:
+        raise
+    except Exception as error:  # tokenizers and transformers raise bare Exceptions for broken files
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"its tokenizer does not load: {reason}", where=directory.name) from error
+    return tokenizer
+
+
+def _check_lines(tokenizer: Any, directory: Path) -> None:
+    """UserError if the tokenizer does not know the entries of `vocab.txt` by their line numbers."""
+    try:
+        entries = (directory / "vocab.txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise UserError(f"not UTF-8 text (byte {error.start})", where=f"{directory.name}/vocab.txt") from error
+    known = tokenizer.get_vocab()
+    if "[UNK]" not in entries or len(known) < len(set(entries)) or known.get("[UNK]") != entries.index("[UNK]"):
+        raise UserError(
+            f"the tokenizer has {len(known)} entries, its file {len(entries)}: the vocabulary was not read as BERT's",
+            where=f"{directory.name}/vocab.txt",
+            hint="expected one entry a line, [UNK], [CLS] and [SEP] among them",
+        )

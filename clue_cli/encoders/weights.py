@@ -1,0 +1,185 @@
+"""Every tensor accounted for: what the file has against what the model needs, by name and shape.
+
+`transformers` reports what it left at random and what it ignored, but only in a log, and its versions differ in what
+they count. Here its report is joined with a comparison of our own, and whatever is not on a short list of harmless
+cases is refused by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from clue_cli.errors import UserError
+
+Shape = tuple[int, ...]
+
+UNEXPECTED_HARMLESS = (
+    r"cls\..*",  # BERT, RoFormer, ERNIE: masked-language and next-sentence heads
+    r"(lm_head|predictions|sop_classifier|mlm|vocab_(transform|layer_norm|projector))\..*",  # RoBERTa, ALBERT, DistilBERT
+    r"(generator|discriminator)_(predictions|lm_head)\..*|generator_lm_head\..*",  # ELECTRA
+    r"(lm_predictions|mask_predictions)\..*",  # DeBERTa
+    r"(head\.(dense|norm)|decoder)\.(weight|bias)",  # ModernBERT
+    r"(classifier|pre_classifier|qa_outputs|score)\..*|dropout\..*",  # heads of a fine-tuned model
+    r"(.*\.)?pooler\..*",
+    r"(.*\.)?(embeddings\.(position_ids|token_type_ids)|rotary_emb\.inv_freq|embed_positions\.weight)",  # computed
+)
+"""Names (the model's own prefix taken off) that a checkpoint may have and the bare encoder does not need."""
+
+MISSING_HARMLESS = (
+    r"(.*\.)?pooler\..*",  # not used: heads pool by themselves
+    r"(.*\.)?(embeddings\.(position_ids|token_type_ids)|rotary_emb\.inv_freq|embed_positions\.weight)",  # computed
+)
+"""Names that the encoder may not find in its checkpoint."""
+
+_OLD_NAMES = ((".gamma", ".weight"), (".beta", ".bias"))
+"""Endings in files converted from TensorFlow's BERT, and what they are called now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What did not fit, harmless cases left out; names as in the model (missing) and the file (unexpected)."""
+
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    misshapen: tuple[tuple[str, Shape, Shape], ...]
+    """(name, shape in the file, shape in the model)."""
+
+
+def read_shapes(files: Sequence[Path]) -> dict[str, Shape]:
+    """Name -> shape of every tensor in the weight files; UserError for one that is broken."""
+    shapes: dict[str, Shape] = {}
+    for path in files:
+        where = f"{path.parent.name}/{path.name}"
+        try:
+            if path.suffix == ".safetensors":
+                with safe_open(path, framework="pt") as opened:  # type: ignore[no-untyped-call]
+                    shapes |= {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
+            else:
+                loaded = torch.load(path, map_location="meta", weights_only=True)
+                shapes |= {name: tuple(value.shape) for name, value in loaded.items() if isinstance(value, torch.Tensor)}
+        except SafetensorError as error:
+            raise UserError(f"broken or cut off: {error}", where=where, hint="copy or download it again") from error
+        except Exception as error:  # a foreign pickle fails in many ways
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise UserError(f"not readable as PyTorch weights: {reason}", where=where) from error
+    if not shapes:
+        raise UserError("holds no tensors", where=f"{files[0].parent.name}/{files[0].name}")
+    return shapes
+
+
+def account(model: nn.Module, shapes: Mapping[str, Shape], info: Mapping[str, Any], *, renamed: bool) -> Account:
+    """What of the file's tensors and the model's does not fit, from the loading report `info` and our own comparison.
+
+    `renamed` says that transformers declares renamings or conversions for this architecture, so that names need not
+    agree and only its report counts.
+    """
+    prefix = str(getattr(model, "base_model_prefix", ""))
+    missing = set(map(str, info["missing_keys"]))
+    unexpected = set(map(str, info["unexpected_keys"]))
+    misshapen = {str(name): (tuple(found), tuple(wanted)) for name, found, wanted in info["mismatched_keys"]}
+    if not renamed:
+        in_file = {_modern(_stripped(name, prefix)): name for name in shapes}
+        groups = _tied(model)
+        for names, shape in groups:
+            found = [in_file[name] for name in names if name in in_file]
+            if not found:
+                missing.add(names[0])
+            elif shapes[found[0]] != shape:
+                misshapen.setdefault(names[0], (shapes[found[0]], shape))
+        wanted = {name for names, _ in groups for name in names}
+        unexpected |= {name for stripped, name in in_file.items() if stripped not in wanted}
+    return Account(
+        missing=tuple(sorted(n for n in missing if not _matches(MISSING_HARMLESS, _stripped(n, prefix)))),
+        unexpected=tuple(sorted(n for n in unexpected if not _matches(UNEXPECTED_HARMLESS, _stripped(n, prefix)))),
+        misshapen=tuple((name, *both) for name, both in sorted(misshapen.items())),
+    )
+
+
+def refuse(found: Account, where: str, *, allow_random: bool) -> None:
+    """UserError naming the tensors that do not fit; missing ones pass with `allow_random`."""
+    if found.misshapen:
+        shown = [f"{name} {_shape(have)} instead of {_shape(want)}" for name, have, want in found.misshapen]
+        raise UserError(
+            f"{len(shown)} tensors of another shape than config.json says: {_some(shown)}",
+            where=where,
+            hint="config.json and the weights belong to different models",
+        )
+    if found.missing and not allow_random:
+        if all(re.search(r"position_embeddings\.weight$", name) for name in found.missing):
+            raise UserError(
+                f"{found.missing[0]} is missing: a model with relative positions (NEZHA) declared as another one; its "
+                "positions would be random",
+                where=where,
+                hint="use the model under its own architecture, or another encoder",
+            )
+        raise UserError(
+            f"{len(found.missing)} tensors are missing and would stay random: {_some(found.missing)}",
+            where=where,
+            hint="--allow-random-weights takes it as it is",
+        )
+    if found.unexpected:
+        raise UserError(
+            f"{len(found.unexpected)} tensors have no place in this architecture: {_some(found.unexpected)}",
+            where=where,
+            hint="config.json declares another model than the weights are of",
+        )
+
+
+def hash_files(files: Sequence[Path]) -> str:
+    """SHA-256 of the weights: of the one file, or of the list of the files' own hashes."""
+    digests = []
+    for path in files:
+        with path.open("rb") as opened:
+            digests.append(hashlib.file_digest(opened, "sha256").hexdigest())
+    return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def hash_tensors(model: nn.Module) -> str:
+    """SHA-256 of a model's parameters and saved buffers, by name: for weights that lie in no file."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _stripped(name: str, prefix: str) -> str:
+    return name.removeprefix(f"{prefix}.") if prefix else name
+
+
+def _modern(name: str) -> str:
+    for old, new in _OLD_NAMES:
+        if name.endswith(old):
+            return name.removesuffix(old) + new
+    return name
+
+
+def _tied(model: nn.Module) -> list[tuple[tuple[str, ...], Shape]]:
+    """The model's tensors as (all names of one tensor, shape)."""
+    groups: dict[Any, list[str]] = {}
+    shapes: dict[Any, Shape] = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        groups.setdefault(id(tensor), []).append(name)
+        shapes[id(tensor)] = tuple(tensor.shape)
+    return [(tuple(names), shapes[key]) for key, names in groups.items()]
+
+
+def _matches(patterns: Iterable[str], name: str) -> bool:
+    return any(re.fullmatch(pattern, name) for pattern in patterns)
+
+
+def _shape(shape: Shape) -> str:
+    return "x".join(map(str, shape)) or "scalar"
+
+
+def _some(names: Sequence[str], limit: int = 5) -> str:
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")

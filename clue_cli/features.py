@@ -1,0 +1,170 @@
+"""Features of a whole split as flat arrays, made once and kept on disk.
+
+Tokenising a split is done once: the table is stored through `datasets` under a fingerprint of everything that matters
+(data, task and its version, tokenizer, limits), so that a second start is instant and a changed option can never read
+an old cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clue_cli.contract import Feature, Tally
+
+_COLUMN_TYPES = {"char_spans": np.int32, "sequence": np.int8, "spans": np.int32}
+_WIDTHS = {"char_spans": 2, "spans": 3}
+
+
+class FeatureTable(Sequence[Feature]):
+    """Features as ragged arrays: a column is its values and (F + 1,) offsets; scalar targets have no offsets."""
+
+    def __init__(self, columns: Mapping[str, tuple[np.ndarray, np.ndarray | None]], tally: Mapping[str, int]) -> None:
+        self.columns = dict(columns)
+        self.tally = dict(tally)
+        self.items = self.columns["item"][0]
+        self.units = self.columns["unit"][0]
+        offsets = self.columns["inputs.input_ids"][1]
+        assert offsets is not None
+        self.lengths = np.diff(offsets)
+        self._inputs = [name for name in self.columns if name.startswith("inputs.")]
+        self._targets = [name for name in self.columns if name.startswith("targets.")]
+
+    @classmethod
+    def build(cls, features: Iterable[Feature], tally: Tally | None = None) -> FeatureTable:
+        """Collect `features`; `tally` must already be complete when the iterable ends."""
+        lists: dict[str, list[Any]] = {"item": [], "unit": []}
+        for feature in features:
+            lists["item"].append(feature.item)
+            lists["unit"].append(feature.unit)
+            for name, values in feature.inputs.items():
+                lists.setdefault(f"inputs.{name}", []).append(np.asarray(values, dtype=np.int32))
+            if feature.char_spans is not None:
+                lists.setdefault("char_spans", []).append(np.asarray(feature.char_spans, dtype=np.int32))
+                lists.setdefault("sequence", []).append(np.asarray(feature.sequence, dtype=np.int8))
+            for name, value in feature.targets.items():
+                lists.setdefault(f"targets.{name}", []).append(value)
+        lists.setdefault("inputs.input_ids", [])
+        columns: dict[str, tuple[np.ndarray, np.ndarray | None]] = {}
+        for name, column in lists.items():
+            if column and np.ndim(column[0]) > 0:
+                width = _WIDTHS.get(name.rpartition(".")[2], 1)
+                kind = _COLUMN_TYPES.get(name.rpartition(".")[2], np.int32)
+                sizes = np.array([0, *(len(entry) for entry in column)], dtype=np.int64)
+                flat = [np.asarray(entry, dtype=kind).reshape(-1) for entry in column]
+                columns[name] = (np.concatenate(flat), np.cumsum(sizes) * width)
+            elif name.startswith("inputs."):
+                columns[name] = (np.zeros(0, dtype=np.int32), np.zeros(1, dtype=np.int64))
+            else:
+                columns[name] = (np.asarray(column, dtype=np.int64), None)
+        return cls(columns, tally.as_dict() if tally else {})
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def _ragged(self, name: str, index: int) -> np.ndarray:
+        values, offsets = self.columns[name]
+        assert offsets is not None
+        return values[offsets[index] : offsets[index + 1]]
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        targets: dict[str, Any] = {}
+        for name in self._targets:
+            values, offsets = self.columns[name]
+            short = name.removeprefix("targets.")
+            if offsets is None:
+                targets[short] = int(values[index])
+            else:
+                targets[short] = self._ragged(name, index).reshape(-1, _WIDTHS.get(short, 1))
+        spans = "char_spans" in self.columns
+        return Feature(
+            item=int(self.items[index]),
+            unit=int(self.units[index]),
+            inputs={name.removeprefix("inputs."): self._ragged(name, index) for name in self._inputs},  # type: ignore[misc]
+            char_spans=self._ragged("char_spans", index).reshape(-1, 2) if spans else None,
+            sequence=self._ragged("sequence", index) if spans else None,
+            targets=targets,
+        )
+
+    def __iter__(self) -> Iterator[Feature]:
+        return (self[i] for i in range(len(self)))
+
+    def save(self, directory: Path) -> None:
+        """Write the table through `datasets` (Arrow files), beside and renamed: a broken-off write is never read."""
+        import datasets
+
+        beside = directory.with_name(f"{directory.name}.{os.getpid()}.part")
+        data: dict[str, Any] = {}
+        for name, (values, offsets) in self.columns.items():
+            if offsets is None:
+                data[name] = [values]
+            else:
+                data[name], data[f"{name}|offsets"] = [values], [offsets]
+        quiet = datasets.utils.logging.is_progress_bar_enabled()
+        datasets.disable_progress_bars()
+        try:
+            datasets.Dataset.from_dict(data).save_to_disk(str(beside))
+        finally:
+            if quiet:
+                datasets.enable_progress_bars()
+        (beside / "tally.json").write_text(json.dumps(self.tally, ensure_ascii=False), encoding="utf-8")
+        try:
+            beside.rename(directory)
+        except OSError:  # another process finished the same table first
+            shutil.rmtree(beside, ignore_errors=True)
+
+    @classmethod
+    def load(cls, directory: Path) -> FeatureTable:
+        """The table that `save` wrote."""
+        import datasets
+
+        stored = datasets.load_from_disk(str(directory)).with_format("numpy")
+        row = stored[0]
+        columns = {}
+        for name in stored.column_names:
+            if name.endswith("|offsets"):
+                continue
+            offsets = row.get(f"{name}|offsets")
+            columns[name] = (np.asarray(row[name]), None if offsets is None else np.asarray(offsets))
+        return cls(columns, json.loads((directory / "tally.json").read_text(encoding="utf-8")))
+
+
+def cache_directory() -> Path:
+    """`$CLUE_CACHE`, else `clue` in the user's cache directory."""
+    if named := os.environ.get("CLUE_CACHE"):
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "clue"
+
+
+def fingerprint(parts: Mapping[str, Any]) -> str:
+    """A stable name for everything that decides what features look like."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]
+
+
+def cached(parts: Mapping[str, Any], make: Any) -> FeatureTable:
+    """The table stored under `parts`, or `make()`'s, stored for the next time; an unwritable cache only costs time."""
+    directory = cache_directory() / "features" / fingerprint(parts)
+    if (directory / "tally.json").is_file():
+        try:
+            return FeatureTable.load(directory)
+        except (OSError, ValueError, KeyError):  # damaged: made anew below
+            shutil.rmtree(directory, ignore_errors=True)
+    table: FeatureTable = make()
+    if len(table):
+        try:
+            directory.parent.mkdir(parents=True, exist_ok=True)
+            table.save(directory)
+        except OSError:
+            shutil.rmtree(directory, ignore_errors=True)
+    return table

@@ -1,0 +1,382 @@
+"""Rows of the leaderboard: records of runs, and published figures beside them.
+
+Two figures meet in a column only if task, metric and split are the same, and in a row only if encoder, head, the
+user's changes to the recipe and the data are. What still makes a figure incomparable (shipped sample, part of the
+data, other files than the official ones, ...) is a mark, a sentence that stands under the table as a footnote; bold is
+the best among rows with no mark. Runs of one `--seeds` are one row: their mean, their standard deviation, and the mean
+of their item-level standard errors.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from clue_cli.errors import UserError, did_you_mean
+from clue_cli.record import DataInfo, Record, Result
+from clue_cli.references import Reference, averages, references
+
+SAMPLE = "shipped sample data, not the benchmark"
+UNOFFICIAL = "data files that are not the official ones"
+
+
+class Column(NamedTuple):
+    """What a column of the table holds."""
+
+    task: str
+    metric: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure, in percent: mean over `runs`, `spread` their sample standard deviation (None for a single run).
+
+    `error` is the item-level standard error (mean over the runs), `items` the rows scored, `marks` what makes this
+    figure alone incomparable.
+    """
+
+    score: float
+    split: str
+    runs: int = 1
+    spread: float | None = None
+    error: float | None = None
+    items: int | None = None
+    scores: tuple[float, ...] = ()
+    seeds: tuple[int, ...] = ()
+    marks: tuple[str, ...] = ()
+
+
+@dataclass
+class Row:
+    """One system. `marks` hold for all its cells; `source` is given for published rows only."""
+
+    encoder: str
+    head: str
+    details: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+    source: str | None = None
+    cells: dict[Column, Cell] = field(default_factory=dict)
+    averages: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def published(self) -> bool:
+        """Whether the row was taken from a publication."""
+        return self.source is not None
+
+    def runs(self) -> str:
+        """How many runs stand behind the cells: "single run", "3 seeds", "1 to 3 seeds"."""
+        counts = sorted({cell.runs for cell in self.cells.values()})
+        if counts == [1] or not counts:
+            return "single run"
+        return f"{counts[0]} seeds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+
+
+@dataclass
+class Leaderboard:
+    """The table. `averages` names those that some row has; `skipped` are records that could not be read, with why."""
+
+    split: str
+    columns: list[Column]
+    rows: list[Row]
+    references: list[Row]
+    averages: list[str]
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def footnotes(self) -> dict[str, str]:
+        """Mark -> letter, in the order in which the marks appear."""
+        letters: dict[str, str] = {}
+        for row in (*self.rows, *self.references):
+            cells = (row.cells[column].marks for column in self.columns if column in row.cells)
+            for mark in (*row.marks, *(mark for marks in cells for mark in marks)):
+                if mark not in letters:
+                    letters[mark] = _letter(len(letters))
+        return letters
+
+    def is_best(self, row: Row, key: Column | str) -> bool:
+        """Whether `row` has the highest figure of a column (or average) among two or more comparable rows of ours."""
+        mine = _figure(row, key)
+        rivals = [
+            other for other in (_figure(r, key) for r in self.rows if _marks(r, key) == _marks(row, key))
+            if other is not None
+        ]
+        unmarked = any(_figure(r, key) is not None and not _marks(r, key) for r in self.rows)
+        if row.published or mine is None or len(rivals) < 2 or (unmarked and _marks(row, key)):
+            return False
+        return mine >= max(rivals)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What the table is narrowed to; empty means all. Encoders match by a part of their name, in any case."""
+
+    tasks: tuple[str, ...] = ()
+    encoders: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    split: str = "dev"
+
+    def encoder_fits(self, name: str) -> bool:
+        """Whether one of the wished encoders is a part of `name`."""
+        return not self.encoders or any(wish.lower() in name.lower() for wish in self.encoders)
+
+    def split_fits(self, split: str) -> bool:
+        """`test` takes all versions of the test set: each is a split of its own, and its row says which."""
+        return split == self.split or (self.split == "test" and split.startswith("test"))
+
+
+def build(
+    records: Sequence[Record], filters: Filters, *, published: str = "main", order: Sequence[str] = (),
+    skipped: Sequence[tuple[str, str]] = (),
+) -> Leaderboard:
+    """The table of `records`; `published` is none, main or all; `order` is the order of tasks.
+
+    UserError for a filter that names what neither the records nor the published figures have.
+    """
+    others = [] if published == "none" else references()
+    _check_filters(records, references(), filters, order)
+    left_out: Counter[str] = Counter()
+    rows = _own_rows(records, filters, left_out)
+    columns = list(dict.fromkeys(column for row in rows for column in row.cells))
+    if not columns:
+        columns = list(dict.fromkeys(Column(r.task, r.metric) for r in others if _reference_fits(r, filters)))
+    ranks = {task: position for position, task in enumerate(order)}
+    columns.sort(key=lambda column: (ranks.get(column.task, len(ranks)), column.task))
+    shown = [r for r in others if _reference_fits(r, filters) and (published == "all" or (r.main and not r.disputed))]
+    reference_rows = _reference_rows(shown, set(columns))
+    for row in (*rows, *reference_rows):
+        _add_averages(row)
+    for group in (rows, reference_rows):
+        group.sort(key=_rank)
+    named = [name for name in averages() if any(name in row.averages for row in (*rows, *reference_rows))]
+    return Leaderboard(filters.split, columns, rows, reference_rows, named, list(skipped), left_out)
+
+
+def _check_filters(
+    records: Sequence[Record], published: Sequence[Reference], filters: Filters, order: Sequence[str]
+) -> None:
+    """Refuse names that nothing has: an empty table would not say why it is empty."""
+    known = {
+        "task": {r.task.name for r in records} | {p.task for p in published} | set(order),
+        "metric": {m for r in records for m in r.metrics} | {p.metric for p in published},
+        "split": {s.split for r in records for s in r.results} | {p.split for p in published} | {"dev", "test"},
+    }
+    wishes = {"task": filters.tasks, "metric": filters.metrics, "split": (filters.split,)}
+    for what, names in wishes.items():
+        for name in names:
+            if name not in known[what]:
+                raise UserError(did_you_mean(name, known[what], what), where=f"--{what}")
+    heads = {r.head for r in records}
+    for head in filters.heads:
+        if heads and head not in heads:
+            raise UserError(did_you_mean(head, heads, "head"), where="--head")
+
+
+class _System(NamedTuple):
+    """What runs of one row have in common; the weights' SHA-256 is empty where they are drawn anew for each seed."""
+
+    encoder: str
+    weights: str
+    head: str
+    details: tuple[str, ...]
+    marks: tuple[str, ...]
+
+
+def _own_rows(records: Sequence[Record], filters: Filters, left_out: Counter[str]) -> list[Row]:
+    """Rows of runs: one for each system, more where a system has several groups of runs on a task."""
+    systems: dict[_System, dict[str, dict[object, list[Record]]]] = {}
+    for position, record in enumerate(records):
+        task, name = record.task.name, _encoder_name(record)
+        if (filters.tasks and task not in filters.tasks) or not filters.encoder_fits(name):
+            continue
+        if filters.heads and record.head not in filters.heads:
+            continue
+        if not any(True for _ in _results(record, filters)):
+            left_out[f"runs without a figure on {filters.split}"] += 1
+            continue
+        key = _System(
+            name, "" if record.encoder.scratch else record.encoder.sha256, record.head,
+            tuple(f"{key}={value}" for key, value in record.choices().items()), _run_marks(record),
+        )
+        group = (record.group, None) if record.group is not None else (None, position)
+        systems.setdefault(key, {}).setdefault(task, {}).setdefault(group, []).append(record)
+    versions = _versions(records)
+    weights: dict[str, set[str]] = {}
+    for system in systems:
+        weights.setdefault(system.encoder, set()).add(system.weights)
+    rows = []
+    for system, tasks in systems.items():
+        shown = system.encoder + (f"@{system.weights[:8]}" if len(weights[system.encoder]) > 1 else "")
+        newest_first = [
+            sorted(groups.values(), key=lambda runs: max(r.started for r in runs), reverse=True)
+            for groups in tasks.values()
+        ]
+        for line in range(max(map(len, newest_first))):
+            row = Row(shown, system.head, system.details, system.marks)
+            for groups in newest_first:
+                if line < len(groups):
+                    row.cells.update(_cells(groups[line], filters, versions))
+            rows.append(row)
+    return rows
+
+
+def _results(record: Record, filters: Filters) -> Iterator[Result]:
+    for result in record.results:
+        if filters.split_fits(result.split) and (not filters.metrics or result.metric in filters.metrics):
+            yield result
+
+
+def _cells(runs: Sequence[Record], filters: Filters, versions: Mapping[str, int]) -> dict[Column, Cell]:
+    """The cells of one group of runs on one task."""
+    found: dict[Column, list[tuple[Record, Result]]] = {}
+    for record in sorted(runs, key=lambda r: r.seed):
+        for result in _results(record, filters):
+            found.setdefault(Column(record.task.name, result.metric), []).append((record, result))
+    cells = {}
+    for column, pairs in found.items():
+        split = pairs[0][1].split  # of several test sets the first one measured; the others have --split of their own
+        pairs = [pair for pair in pairs if pair[1].split == split]
+        scores = tuple(100 * result.figures[result.primary] for _, result in pairs)
+        errors = [100 * r.errors[r.primary] for _, r in pairs if r.primary in r.errors]
+        cells[column] = Cell(
+            score=statistics.fmean(scores), split=split, runs=len(pairs), scores=scores,
+            spread=statistics.stdev(scores) if len(scores) > 1 else None,
+            error=statistics.fmean(errors) if len(errors) == len(pairs) else None,
+            items=pairs[0][1].items, seeds=tuple(record.seed for record, _ in pairs),
+            marks=_cell_marks(pairs, filters, versions),
+        )
+    return cells
+
+
+def _encoder_name(record: Record) -> str:
+    name = record.encoder.name
+    return f"{name} (scratch)" if record.encoder.scratch and "scratch" not in name else name
+
+
+def _data_marks(data: DataInfo) -> Iterator[str]:
+    if data.sample:
+        yield SAMPLE
+    elif any(not file.official for file in data.files):
+        yield UNOFFICIAL
+    if data.limit is not None:
+        yield f"trained on {data.limit:,} rows only (--limit)"
+
+
+def _run_marks(record: Record) -> tuple[str, ...]:
+    """What makes all figures of a run incomparable."""
+    marks = list(_data_marks(record.data))
+    if record.task.changed:
+        marks.append(f"own fields or labels: fields {', '.join(record.task.fields)}; {record.task.labels} labels")
+    if record.status != "finished":
+        marks.append(f"run {record.status}" if record.status != "running" else "run not finished")
+    return tuple(dict.fromkeys(marks))
+
+
+def _cell_marks(
+    pairs: Sequence[tuple[Record, Result]], filters: Filters, versions: Mapping[str, int]
+) -> tuple[str, ...]:
+    """What makes one figure incomparable."""
+    marks: list[str] = []
+    for record, result in pairs:
+        if result.data is not None:
+            own = set(_data_marks(record.data))
+            marks += [mark for mark in _data_marks(result.data) if mark not in own]
+        if (limit := (result.data or record.data).eval_limit) is not None:
+            marks.append(f"scored on {limit:,} rows only (--eval-limit)")
+        if result.threshold_origin == f"tuned on {result.split}":
+            marks.append(f"threshold tuned on {result.split} itself")
+        newest = versions[record.task.name]
+        if record.task.version != newest:
+            marks.append(f"version {record.task.version} of the task (newest {newest})")
+        if result.split != filters.split:
+            marks.append(f"split {result.split}")
+        if result.missing:
+            marks.append(f"{result.missing:,} rows without a prediction, counted as wrong")
+    return tuple(dict.fromkeys(marks))
+
+
+def _versions(records: Iterable[Record]) -> dict[str, int]:
+    newest: dict[str, int] = {}
+    for record in records:
+        newest[record.task.name] = max(record.task.version, newest.get(record.task.name, 0))
+    return newest
+
+
+def _reference_fits(reference: Reference, filters: Filters) -> bool:
+    def plain(name: str) -> str:
+        return "".join(character for character in name.lower() if character.isalnum())
+
+    return (
+        (not filters.tasks or reference.task in filters.tasks)
+        and (not filters.metrics or reference.metric in filters.metrics)
+        and filters.encoder_fits(reference.encoder)
+        # Published systems name a head only where they are one (CRF, GlobalPointer).
+        and (not filters.heads or plain(reference.system) in {plain(head) for head in filters.heads})
+        and filters.split_fits(reference.split)
+    )
+
+
+def _reference_rows(shown: Iterable[Reference], columns: set[Column]) -> list[Row]:
+    """Published rows: one for each system, encoder, source and split."""
+    rows: dict[tuple[str, ...], Row] = {}
+    for reference in shown:
+        column = Column(reference.task, reference.metric)
+        if column not in columns:
+            continue
+        key = (reference.system, reference.encoder, reference.size, reference.source, reference.split)
+        row = rows.setdefault(key, Row(reference.encoder, reference.system, source=reference.source))
+        if reference.split in ("test1.0", "test1.1"):
+            row.details = (reference.split,)
+        marks = reference.notes if not reference.disputed else (f"disputed: {'; '.join(reference.notes)}",)
+        row.cells[column] = Cell(reference.score, reference.split, marks=marks)
+    for row in rows.values():
+        _lift_marks(row)
+    return list(rows.values())
+
+
+def _lift_marks(row: Row) -> None:
+    """Marks that all cells share become the row's."""
+    shared = [m for m in next(iter(row.cells.values())).marks if all(m in c.marks for c in row.cells.values())]
+    row.marks = tuple(shared)
+    for column, cell in row.cells.items():
+        marks = tuple(mark for mark in cell.marks if mark not in shared)
+        row.cells[column] = Cell(**{**cell.__dict__, "marks": marks})
+
+
+def _add_averages(row: Row) -> None:
+    """The averages whose tasks the row has all, measured on one kind of split."""
+    for name, members in averages().items():
+        cells = [row.cells.get(Column(*member)) for member in members]
+        if all(cell is not None for cell in cells):
+            row.averages[name] = statistics.fmean(cell.score for cell in cells if cell is not None)
+
+
+def _rank(row: Row) -> tuple[object, ...]:
+    """Comparable rows first, then by average (each with its like), by how much a row covers, by its mean."""
+    best = tuple(-row.averages.get(name, -1.0) for name in averages())
+    mean = statistics.fmean(cell.score for cell in row.cells.values())
+    return (bool(row.marks) and not row.published, best, -len(row.cells), -mean, row.encoder, row.head, row.details)
+
+
+def _figure(row: Row, key: Column | str) -> float | None:
+    if isinstance(key, str):
+        return row.averages.get(key)
+    cell = row.cells.get(key)
+    return None if cell is None else cell.score
+
+
+def _marks(row: Row, key: Column | str) -> frozenset[str]:
+    if isinstance(key, str):
+        cells = [row.cells[Column(*member)] for member in averages()[key] if Column(*member) in row.cells]
+    else:
+        cells = [row.cells[key]] if key in row.cells else []
+    return frozenset(row.marks).union(*(cell.marks for cell in cells))
+
+
+def _letter(number: int) -> str:
+    """a, b ... z, aa, ab ..."""
+    number, last = divmod(number, 26)
+    return (_letter(number - 1) if number else "") + chr(ord("a") + last)

@@ -1,0 +1,278 @@
+"""The leaderboard as a terminal table, Markdown, CSV, JSON and a page: one content, five forms.
+
+Figures are percent. A cell reads `56.12±0.5` with the item-level standard error after the sign, and `sd 0.31`, the
+standard deviation over seeds, where there were several; letters point to the footnotes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from clue_cli import console
+from clue_cli.leaderboard import Column, Leaderboard, Row
+from clue_cli.references import averages
+
+FORMATS = ("table", "markdown", "csv", "json", "html")
+
+SYSTEM_WIDTH = 24
+"""Columns of the terminal that the system's name keeps, however many tasks there are."""
+
+LEGEND = "percent; ± item-level standard error; sd: standard deviation over seeds; bold: best of the comparable rows"
+
+PUBLISHED = "Published figures (taken from their sources, not run here)"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A cell as text: the figure, what stands beside it, the letters of its footnotes."""
+
+    score: str = ""
+    error: str = ""
+    spread: str = ""
+    letters: str = ""
+    best: bool = False
+
+    @property
+    def main(self) -> str:
+        """The figure with its error."""
+        return self.score + self.error
+
+    @property
+    def under(self) -> str:
+        """Spread and letters, for a second line."""
+        return ", ".join(part for part in (self.spread, self.letters) if part)
+
+
+class View:
+    """A leaderboard with what all forms need: keys of its columns, texts of its cells, its footnotes."""
+
+    def __init__(self, board: Leaderboard) -> None:
+        self.board = board
+        self.notes = board.footnotes()
+        self.keys: list[Column | str] = [*board.columns, *board.averages]
+
+    def letters(self, marks: Sequence[str]) -> str:
+        """`a, b` for the marks."""
+        return ", ".join(self.notes[mark] for mark in marks)
+
+    def header(self, key: Column | str) -> tuple[str, ...]:
+        """The parts of a column's name: the task, then the metric's words; `average` and the set's name."""
+        if isinstance(key, str):
+            return ("average", key)
+        return (key.task, *key.metric.removeprefix(key.task + ":").split(":"))
+
+    def cell(self, row: Row, key: Column | str) -> Shown:
+        """One cell as text; empty where the row has no figure."""
+        if isinstance(key, str):
+            figure = row.averages.get(key)
+            return Shown() if figure is None else Shown(f"{figure:.2f}", best=self.board.is_best(row, key))
+        cell = row.cells.get(key)
+        if cell is None:
+            return Shown()
+        return Shown(
+            f"{cell.score:.2f}", "" if cell.error is None else f"±{cell.error:.1f}",
+            "" if cell.spread is None else f"sd {cell.spread:.2f}", self.letters(cell.marks),
+            self.board.is_best(row, key),
+        )
+
+    def system(self, row: Row) -> tuple[str, str]:
+        """The row's name with its letters, and what else is to be said of it."""
+        name = row.encoder + (f" [{self.letters(row.marks)}]" if row.marks else "")
+        runs = () if row.published else (row.runs(),)
+        return name, ", ".join((row.head, *row.details, *runs))
+
+    def footnotes(self) -> list[tuple[str, str]]:
+        """(letter, text) of all footnotes."""
+        return [(letter, mark) for mark, letter in self.notes.items()]
+
+    def remarks(self) -> list[str]:
+        """Lines under the table: the legend, what averages mean, what was left out."""
+        lines = [f"{self.board.split}: {LEGEND}"]
+        for name in self.board.averages:
+            lines.append(f"average {name}: {', '.join(task for task, _ in averages()[name])}; only where a row has all")
+        lines += [f"not shown: {amount:,} {reason}" for reason, amount in sorted(self.board.left_out.items())]
+        if self.board.skipped:
+            lines.append(f"not shown: {len(self.board.skipped):,} records that cannot be read")
+        return lines
+
+
+def as_table(board: Leaderboard, width: int) -> list[Any]:
+    """What rich prints, piece by piece: columns are cut into blocks that fit `width`."""
+    view, pieces = View(board), []
+    for title, rows in ((None, board.rows), (PUBLISHED, board.references)):
+        for block in _blocks(view, rows, width):
+            table = _block(view, rows, block, title)
+            if table is not None:
+                pieces += [table, ""]
+                title = None
+    from rich.text import Text
+
+    pieces += [Text(console.clean(f"{letter}  {text}"), style="dim") for letter, text in view.footnotes()]
+    return pieces + [Text(console.clean(line), style="dim") for line in view.remarks()]
+
+
+def _widths(view: View, rows: Sequence[Row], key: Column | str) -> int:
+    parts = list(view.header(key))
+    for row in rows:
+        shown = view.cell(row, key)
+        parts += [shown.main, shown.under]
+    return max(map(len, parts))
+
+
+def _blocks(view: View, rows: Sequence[Row], width: int) -> list[list[Column | str]]:
+    """The columns that `rows` fill, in blocks that fit beside the system's name."""
+    blocks: list[list[Column | str]] = []
+    room = 0
+    for key in view.keys:
+        if not any(view.cell(row, key).score for row in rows):
+            continue
+        needed = _widths(view, rows, key) + 2
+        if needed > room or not blocks:
+            blocks.append([])
+            room = width - SYSTEM_WIDTH - 1
+        blocks[-1].append(key)
+        room -= needed
+    return blocks
+
+
+def _block(view: View, rows: Sequence[Row], keys: Sequence[Column | str], title: str | None) -> Any:
+    """One block as a rich table, None if no row has a figure in it."""
+    columns = [console.Column("system"), *(console.Column("\n".join(view.header(k)), number=True) for k in keys)]
+    lines = []
+    for row in rows:
+        cells = [view.cell(row, key) for key in keys]
+        if any(shown.score for shown in cells):
+            name, more = view.system(row)
+            texts = [console.Cell(shown.main, bold=shown.best, under=shown.under) for shown in cells]
+            lines.append([console.Cell(name, under=more), *texts])
+    return console.build_table(columns, lines, title) if lines else None
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    for character in "\\`*_{}[]<>|#":
+        text = text.replace(character, "\\" + character)
+    return " ".join(text.split())
+
+
+def as_markdown(board: Leaderboard) -> str:
+    """One wide table for each section, footnotes below."""
+    view, lines = View(board), []
+    for title, rows in (("", board.rows), (PUBLISHED, board.references)):
+        keys = [key for key in view.keys if any(view.cell(row, key).score for row in rows)]
+        if not keys:
+            continue
+        lines += [f"**{title}**", ""] if title else []
+        heads = ["system", "head or source", *(" ".join(view.header(key)) for key in keys)]
+        lines.append("| " + " | ".join(map(_escaped, heads)) + " |")
+        lines.append("|---|---|" + "---:|" * len(keys))
+        for row in rows:
+            name, more = view.system(row)
+            cells = [_markdown_cell(view.cell(row, key)) for key in keys]
+            lines.append("| " + " | ".join([_escaped(name), _escaped(more), *cells]) + " |")
+        lines.append("")
+    lines += [f"- {letter}: {_escaped(text)}" for letter, text in view.footnotes()]
+    lines += [f"- {_escaped(line)}" for line in view.remarks()]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_cell(shown: Shown) -> str:
+    if not shown.score:
+        return ""
+    figure = f"**{shown.score}**" if shown.best else shown.score
+    return " ".join(part for part in (figure + shown.error, f"({shown.under})" if shown.under else "") if part)
+
+
+CSV_FIELDS = (
+    "system", "head", "details", "published", "task", "metric", "split", "score", "sd", "error", "runs", "items",
+    "seeds", "best", "marks", "source",
+)
+
+
+def as_csv(board: Leaderboard) -> str:
+    """One line a figure; averages have the task `average` and the set's name as metric."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, CSV_FIELDS, lineterminator="\n", restval="")
+    writer.writeheader()
+    for row in (*board.rows, *board.references):
+        system = {
+            "system": row.encoder, "head": row.head, "details": "; ".join(row.details),
+            "published": "yes" if row.published else "no", "source": row.source or "",
+        }
+        for column in board.columns:
+            if (cell := row.cells.get(column)) is None:
+                continue
+            writer.writerow(system | {
+                "task": column.task, "metric": column.metric, "split": cell.split, "score": repr(cell.score),
+                "sd": "" if cell.spread is None else repr(cell.spread),
+                "error": "" if cell.error is None else repr(cell.error),
+                "runs": cell.runs, "items": "" if cell.items is None else cell.items,
+                "seeds": " ".join(map(str, cell.seeds)), "marks": "; ".join((*row.marks, *cell.marks)),
+                "best": "yes" if board.is_best(row, column) else "no",
+            })
+        for name, figure in row.averages.items():
+            writer.writerow(system | {
+                "task": "average", "metric": name, "split": board.split, "score": repr(figure),
+                "marks": "; ".join(row.marks), "best": "yes" if board.is_best(row, name) else "no",
+            })
+    return text.getvalue()
+
+
+def as_document(board: Leaderboard) -> dict[str, Any]:
+    """Everything, for programs; figures in percent, not rounded."""
+    view = View(board)
+
+    def cells(row: Row) -> list[dict[str, Any]]:
+        return [
+            {
+                "task": column.task, "metric": column.metric, "split": cell.split, "score": cell.score,
+                "sd": cell.spread, "error": cell.error, "runs": cell.runs, "items": cell.items,
+                "seeds": list(cell.seeds), "scores": list(cell.scores), "best": board.is_best(row, column),
+                "marks": [view.notes[mark] for mark in cell.marks],
+            }
+            for column in board.columns if (cell := row.cells.get(column)) is not None
+        ]
+
+    def rows(group: Sequence[Row]) -> list[dict[str, Any]]:
+        return [
+            {
+                "system": row.encoder, "head": row.head, "details": list(row.details), "published": row.published,
+                "source": row.source, "marks": [view.notes[mark] for mark in row.marks], "cells": cells(row),
+                "averages": {name: row.averages.get(name) for name in board.averages},
+            }
+            for row in group
+        ]
+
+    return {
+        "unit": "percent",
+        "split": board.split,
+        "columns": [{"task": column.task, "metric": column.metric} for column in board.columns],
+        "averages": [{"name": name, "tasks": [t for t, _ in averages()[name]]} for name in board.averages],
+        "rows": rows(board.rows),
+        "references": rows(board.references),
+        "footnotes": dict(view.footnotes()),
+        "left_out": dict(board.left_out),
+        "skipped": [{"file": file, "reason": reason} for file, reason in board.skipped],
+    }
+
+
+def as_html(board: Leaderboard) -> str:
+    """A page that needs nothing beside itself."""
+    from jinja2 import Environment, StrictUndefined
+
+    view, sections = View(board), []
+    for title, rows in (("Runs", board.rows), (PUBLISHED, board.references)):
+        keys = [key for key in view.keys if any(view.cell(row, key).score for row in rows)]
+        if keys:
+            body = [(*view.system(row), row.source, [view.cell(row, key) for key in keys]) for row in rows]
+            sections.append({"title": title, "heads": [view.header(key) for key in keys], "rows": body})
+    text = (resources.files("clue_cli") / "templates" / "leaderboard.html").read_text(encoding="utf-8")
+    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return page.from_string(text).render(
+        split=board.split, sections=sections, footnotes=view.footnotes(), remarks=view.remarks()
+    )

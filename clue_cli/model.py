@@ -1,0 +1,263 @@
+"""Encoder and head as one module, and the directory that holds everything a prediction needs.
+
+    model/
+      clue.json            task, head, limits, pooling, threshold: data, never code
+      encoder/             config, safetensors and tokenizer, as `transformers` writes them: loads offline, and elsewhere
+      head.safetensors
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from clue_cli.batching import collate, to_device
+from clue_cli.contract import FORMAT_VERSION, Limits
+from clue_cli.errors import UserError
+from clue_cli.precision import choose_device, choose_precision, compute_in_bf16
+
+if TYPE_CHECKING:
+    from clue_cli.contract import Answering, Feature, Recipe, Task
+    from clue_cli.encoders.loading import Encoder
+    from clue_cli.encoders.text import HFTextEncoder
+
+SETTINGS = "clue.json"
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What `clue.json` holds beside the task. Lengths are tokens; `threshold` None is the head's own."""
+
+    head: str
+    pooling: str
+    segments: str
+    max_length: int
+    overlap: int
+    threshold: float | None = None
+
+
+class Model(nn.Module):
+    """A task's encoder and head.
+
+    task, head, text_encoder, limits, segments and threshold are what prediction needs; see `predict`.
+    """
+
+    def __init__(
+        self, task: Task, encoder: Encoder, head: nn.Module, text_encoder: HFTextEncoder, settings: ModelSettings
+    ) -> None:
+        super().__init__()
+        self.task, self.text_encoder, self.settings = task, text_encoder, settings
+        self.encoder, self.head = encoder, head
+        self.limits = Limits(settings.max_length, settings.overlap)
+        self.device = torch.device("cpu")
+        self.precision = "float32"
+
+    @property
+    def segments(self) -> str:
+        """"pair" or "zero": how token types tell the texts of a pair apart."""
+        return self.settings.segments
+
+    @property
+    def threshold(self) -> float | None:
+        """The threshold tuned for this run, None for the head's own."""
+        return self.settings.threshold
+
+    @classmethod
+    def build(
+        cls, task: Task, head: str, recipe: Recipe, *, encoder: str | None = None, scratch: bool = False,
+        class_weights: Sequence[float] | None = None, allow_random: bool = False,
+    ) -> Model:
+        """A new model: the encoder as loaded, the head with random weights (drawn from torch's global generator)."""
+        from clue_cli.encoders.loading import load_encoder
+        from clue_cli.encoders.text import HFTextEncoder
+
+        loaded = load_encoder(
+            encoder, scratch=scratch, dropout=recipe.dropout, attention_dropout=recipe.attention_dropout,
+            gradient_checkpointing=recipe.gradient_checkpointing, allow_random=allow_random,
+        )
+        text_encoder = HFTextEncoder.load(loaded.location)
+        pooling = recipe.pooling or loaded.default_pooling
+        config = dict(task.head_config(head))
+        config["dropout"] = recipe.dropout
+        if class_weights is not None:
+            config["class_weights"] = list(class_weights)
+        settings = ModelSettings(head, pooling, recipe.segments, recipe.max_length, recipe.overlap)
+        return cls(task, loaded, _head_class(task, head)(loaded.hidden_size, **config), text_encoder, settings)
+
+    def to_device(self, device: str | torch.device | None = None, precision: str | None = None) -> Model:
+        """Move to `device` (None: the best at hand) and compute in `precision` (None: the fastest); once only."""
+        self.device = device if isinstance(device, torch.device) else choose_device(device)
+        self.precision = choose_precision(precision, self.device)
+        self.to(self.device)
+        if self.precision == "bf16":
+            compute_in_bf16(self.encoder)
+        return self
+
+    def forward(self, batch: Mapping[str, Tensor], *, want_loss: bool = False) -> Any:
+        """The head's output for a collated batch on the model's device (see `batching.collate`)."""
+        from clue_cli.encoders.pooling import pool
+
+        mask = batch["attention_mask"]
+        last = self.encoder(batch["input_ids"], mask, batch.get("token_type_ids"))
+        hidden: dict[str, Tensor] = {}
+        needs = self.head.needs
+        if "pooled" in needs:
+            hidden["pooled"] = pool(last, mask, self.settings.pooling)
+        if "last" in needs:
+            hidden["last"] = last.float() if last.dtype == torch.bfloat16 else last
+        return self.head(hidden, batch, want_loss=want_loss)
+
+    def batch(self, features: Sequence[Feature]) -> dict[str, Tensor]:
+        """The features as padded tensors on the model's device."""
+        return to_device(collate(self.task, features, self.text_encoder.pad_id), self.device)
+
+    def predict(self, features: Sequence[Feature], options: Answering) -> list[Any]:
+        """What the head decodes for each feature, in order, on the host."""
+        from heads.base import DecodeOptions
+
+        if self.training:
+            self.eval()
+        with torch.inference_mode():
+            batch = self.batch(features)
+            output = self.forward(batch)
+            return list(self.head.decode(output, batch, DecodeOptions(threshold=options.threshold)))
+
+    def save(self, directory: Path) -> None:
+        """Write the model to `directory`, whole or not at all: beside, flushed, then in the place of an older one."""
+        from safetensors.torch import save_file
+
+        beside, old = directory.with_name(directory.name + ".part"), directory.with_name(directory.name + ".old")
+        shutil.rmtree(beside, ignore_errors=True)
+        with saving(beside):
+            beside.mkdir(parents=True)
+            self.encoder.save(beside / "encoder")
+            self.text_encoder.save(beside / "encoder")
+            weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.head.state_dict().items()}
+            save_file(weights, str(beside / "head.safetensors"))
+            self.write_settings(beside)
+            for path in beside.rglob("*"):
+                if path.is_file():
+                    with path.open("rb") as file:
+                        os.fsync(file.fileno())
+            shutil.rmtree(old, ignore_errors=True)
+            if directory.exists():
+                directory.rename(old)
+            beside.rename(directory)
+            shutil.rmtree(old, ignore_errors=True)
+
+    def write_settings(self, directory: Path) -> None:
+        """Write `clue.json` alone (a tuned threshold changes nothing else)."""
+        from clue_cli.files import atomic_write
+
+        document = {
+            "format": FORMAT_VERSION, "task": self.task.to_config(), "head": self.settings.head,
+            "head_config": self.head.config, "pooling": self.settings.pooling, "segments": self.settings.segments,
+            "max_length": self.settings.max_length, "overlap": self.settings.overlap,
+            "threshold": self.settings.threshold,
+            "encoder": {"name": self.encoder.name, "sha256": self.encoder.sha256},
+        }
+        with atomic_write(directory / SETTINGS) as file:
+            json.dump(document, file, ensure_ascii=False, indent=1)
+
+    @classmethod
+    def load(cls, directory: Path) -> Model:
+        """The model that `save` wrote, float32, on the processor. UserError names what is missing or wrong."""
+        from clue_cli.encoders.loading import load_encoder
+        from clue_cli.encoders.text import HFTextEncoder
+        from clue_cli.registry import restore_task
+
+        document = read_settings(directory)
+        task = restore_task(document["task"])
+        try:
+            settings = ModelSettings(
+                head=document["head"], pooling=document["pooling"], segments=document["segments"],
+                max_length=int(document["max_length"]), overlap=int(document["overlap"]),
+                threshold=None if document["threshold"] is None else float(document["threshold"]),
+            )
+            config = dict(document["head_config"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"not a model of clue's: {error!r}", where=str(directory / SETTINGS)) from error
+        encoder = load_encoder(str(directory / "encoder"))
+        encoder.name = document.get("encoder", {}).get("name", encoder.name)
+        head = _head_class(task, settings.head)(encoder.hidden_size, **config)
+        _load_head(head, directory / "head.safetensors")
+        return cls(task, encoder, head, HFTextEncoder.load(str(directory / "encoder")), settings).eval()
+
+
+def read_settings(directory: Path) -> dict[str, Any]:
+    """`clue.json` of a model directory, checked. UserError where it is missing, broken or newer than this program."""
+    path = directory / SETTINGS
+    if not path.is_file():
+        raise UserError("this is not a model directory: clue.json is missing", where=str(directory))
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise UserError(f"clue.json can't be read: {error}", where=str(path)) from error
+    if not isinstance(document, dict) or not isinstance(document.get("task"), dict):
+        raise UserError("clue.json does not describe a model of clue's", where=str(path))
+    if not isinstance(document.get("format"), int) or document["format"] > FORMAT_VERSION:
+        raise UserError(
+            f"format {document.get('format')} is newer than this program's {FORMAT_VERSION}", where=str(path),
+            hint="update clue",
+        )
+    return document
+
+
+@contextmanager
+def saving(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while weights are written into one line, and leave nothing half-written at `path`."""
+    from clue_cli.errors import RunError
+    from clue_cli.files import write_error
+
+    try:
+        yield
+    except OSError as error:
+        shutil.rmtree(path, ignore_errors=True)
+        raise write_error(path, error) from error
+    except Exception as error:
+        shutil.rmtree(path, ignore_errors=True)
+        if type(error).__name__ != "SafetensorError":
+            raise
+        raise RunError(f"the weights can't be written: {error}", where=str(path)) from error
+
+
+def _head_class(task: Task, head: str) -> Any:
+    from clue_cli.errors import did_you_mean
+    from clue_cli.registry import load_object
+
+    if head not in task.heads:
+        raise UserError(did_you_mean(head, task.heads, f"head of {task.name}"), where="--head")
+    return load_object(task.heads[head])
+
+
+def _load_head(head: nn.Module, path: Path) -> None:
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise UserError("head.safetensors is missing", where=str(path), hint="the run is not complete: train it again")
+    try:
+        weights = load_file(str(path))
+    except Exception as error:
+        raise UserError(f"the head's weights can't be read: {error}", where=str(path)) from error
+    expected = head.state_dict()
+    wrong = sorted(
+        [f"{name} is missing" for name in expected.keys() - weights.keys()]
+        + [f"{name} is unknown" for name in weights.keys() - expected.keys()]
+        + [
+            f"{name} has shape {tuple(weights[name].shape)}, expected {tuple(expected[name].shape)}"
+            for name in expected.keys() & weights.keys()
+            if weights[name].shape != expected[name].shape
+        ]
+    )
+    if wrong:
+        raise UserError(f"the weights are not this head's: {'; '.join(wrong[:5])}", where=str(path))
+    head.load_state_dict(weights)

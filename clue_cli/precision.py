@@ -1,0 +1,69 @@
+"""Where to compute and in which precision.
+
+In bf16 the encoder's matrices and norms are bf16, once and for all, and not cast again at every call as autocast does;
+embeddings stay float32 (their gradients sum over thousands of rows, which 8 bits of mantissa lose) and hand bf16 on;
+heads, their losses and all masters of the optimiser are float32.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from clue_cli.errors import UserError, did_you_mean
+
+PRECISIONS = ("auto", "bf16", "float32")
+
+
+def choose_device(requested: str | None) -> torch.device:
+    """The device by name, or the best at hand: CUDA, else MPS, else the processor. UserError if it is not there."""
+    if requested in (None, "auto"):
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(str(requested))
+    except RuntimeError as error:
+        raise UserError(did_you_mean(str(requested), ["auto", "cpu", "cuda", "mps"], "device"), where="--device") from error
+    at_hand = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not at_hand.get(device.type, False):
+        raise UserError(f"no {device.type} device is at hand", where="--device", hint="--device cpu")
+    if device.type == "cuda" and device.index is not None and device.index >= torch.cuda.device_count():
+        raise UserError(f"{device} does not exist; there are {torch.cuda.device_count()}", where="--device")
+    return device
+
+
+def choose_precision(requested: str | None, device: torch.device) -> str:
+    """"bf16" or "float32": what was asked for, or bf16 where the hardware is fast at it."""
+    if requested not in (None, "auto"):
+        if requested not in PRECISIONS:
+            raise UserError(did_you_mean(str(requested), PRECISIONS, "precision"), where="--precision")
+        return str(requested)
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    if device.type == "cpu":
+        return "bf16" if _cpu_has_bf16() else "float32"
+    return "float32"
+
+
+def _cpu_has_bf16() -> bool:
+    """Whether the processor multiplies bf16 matrices itself (AVX512-BF16 or AMX); emulated bf16 is slower than float32."""
+    probes: list[Any] = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+    return any(probe() for probe in probes if probe is not None)
+
+
+def _to_bf16(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+    return output.to(torch.bfloat16)
+
+
+def compute_in_bf16(encoder: nn.Module) -> None:
+    """Turn the encoder's parameters to bf16, all but embeddings; buffers (rotary tables) stay as they are."""
+    embeddings = {id(module.weight) for module in encoder.modules() if isinstance(module, nn.Embedding)}
+    for parameter in encoder.parameters():
+        if id(parameter) not in embeddings and parameter.dtype == torch.float32:
+            parameter.data = parameter.data.to(torch.bfloat16)
+    for module in encoder.modules():
+        if isinstance(module, nn.Embedding):
+            module.register_forward_hook(_to_bf16)

@@ -1,0 +1,59 @@
+"""Published figures that ours stand beside, and the sets of tasks that benchmarks average over.
+
+`data/published.csv` was drawn by hand from the sources it names: figures of the benchmark's own tasks, each mapped to
+one of our metric ids (a macro F1 by entity string and a micro F1 by span never share a column).
+
+split     dev, test, test1.0, test1.1; unknown where the source does not say
+score     percent, with the digits of the source
+disputed  yes: the source contradicts itself, or the figure was measured in another way; `notes` say how
+main      yes: one of the systems that are shown unless all are asked for
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One published figure."""
+
+    system: str
+    encoder: str
+    size: str
+    task: str
+    split: str
+    metric: str
+    score: float
+    source: str
+    disputed: bool
+    main: bool
+    notes: tuple[str, ...]
+
+
+def _rows(name: str) -> Iterator[dict[str, str]]:
+    text = (resources.files("clue_cli") / "data" / name).read_text(encoding="utf-8")
+    yield from csv.DictReader(text.splitlines())
+
+
+def references() -> list[Reference]:
+    """All published figures, in the order of the file."""
+    return [
+        Reference(
+            system=row["system"], encoder=row["encoder"], size=row["size"], task=row["task"], split=row["split"],
+            metric=row["metric"], score=float(row["score"]), source=row["source"], disputed=row["disputed"] == "yes",
+            main=row["main"] == "yes", notes=tuple(note for note in row["notes"].split("; ") if note),
+        )
+        for row in _rows("published.csv")
+    ]
+
+
+def averages() -> dict[str, list[tuple[str, str]]]:
+    """The benchmarks' averages: name -> the (task, metric) pairs that a system must have, all of them."""
+    sets: dict[str, list[tuple[str, str]]] = {}
+    for row in _rows("averages.csv"):
+        sets.setdefault(row["name"], []).append((row["task"], row["metric"]))
+    return sets

@@ -1,0 +1,297 @@
+"""Metrics over predictions: figures, their standard errors, and the threshold that serves a dev set best.
+
+Every metric is a function of sums of statistics (`contract.Metric`), so this module needs nothing else of it. The
+statistics are kept by cluster (mostly: by row), sparse: what `Statistics` holds of 100,000 rows of a task with 119
+labels (357 columns) is a few dozen megabytes, where the dense matrix would be 286.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from clue_cli.contract import Counts, Example, Metric, Prediction, Task
+from clue_cli.errors import UserError, did_you_mean
+from clue_cli.registry import load_object
+
+CHUNK_CELLS = 1 << 21
+"""Cells of the dense matrix that is laid out at a time: 16 MiB of float64."""
+
+
+def make_metric(task: Task, metric_id: str | None = None) -> Metric:
+    """The metric of `task` called `metric_id` (None: its default one), built with the task's labels.
+
+    UserError with the nearest names for an unknown id.
+    """
+    metric_id = metric_id or task.default_metric
+    if metric_id not in task.metrics:
+        raise UserError(did_you_mean(metric_id, task.metrics, f"metric of task {task.name}"))
+    metric: Metric = load_object(task.metrics[metric_id])(task.labels)
+    return metric
+
+
+class Statistics:
+    """The statistics of a metric by cluster, in the order in which the clusters came; those of one cluster are summed.
+
+    Plain dictionaries and numbers: it can be pickled and gathered from several processes, then `update`d into one.
+    """
+
+    def __init__(self, columns: int) -> None:
+        self.columns = columns
+        self.rows: dict[Hashable, dict[int, float]] = {}
+
+    def add(self, cluster: Hashable, counts: Counts) -> None:
+        """Add the statistics of one unit to its cluster; ValueError for a column that the metric has not."""
+        row = self.rows.setdefault(cluster, {})
+        for column, amount in counts.items():
+            if not 0 <= column < self.columns:
+                raise ValueError(f"column {column} of a metric that has {self.columns}")
+            row[column] = row.get(column, 0.0) + amount
+
+    def update(self, other: Statistics) -> None:
+        """Add the statistics of another part of the data (or another process)."""
+        if other.columns != self.columns:
+            raise ValueError(f"statistics of {other.columns} columns cannot join those of {self.columns}")
+        for cluster, counts in other.rows.items():
+            self.add(cluster, counts)
+
+    @property
+    def clusters(self) -> list[Hashable]:
+        """The clusters, in the order of the rows that `chunks` gives."""
+        return list(self.rows)
+
+    def totals(self) -> np.ndarray:
+        """The sums over all clusters, (K,) float64."""
+        totals = np.zeros(self.columns)
+        for row in self.rows.values():
+            for column, amount in row.items():
+                totals[column] += amount
+        return totals
+
+    def chunks(self, cells: int = CHUNK_CELLS) -> Iterator[np.ndarray]:
+        """The matrix clusters x K in dense pieces of whole rows, (rows, K) float64 each, about `cells` cells at most."""
+        size = max(1, cells // max(1, self.columns))
+        rows = list(self.rows.values())
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
+            dense = np.zeros((len(part), self.columns))
+            lengths = [len(row) for row in part]
+            where = np.repeat(np.arange(len(part)), lengths)
+            columns = np.fromiter((column for row in part for column in row), dtype=np.int64, count=sum(lengths))
+            dense[where, columns] = [amount for row in part for amount in row.values()]
+            yield dense
+
+
+def jackknife(metric: Metric, statistics: Statistics) -> dict[str, float]:
+    """The standard error of every figure, by leaving out one cluster at a time.
+
+    With n clusters, sums T and statistics x_i of cluster i, the figure without cluster i is f(T - x_i), and
+
+        error^2 = (n - 1) / n * sum_i (f(T - x_i) - mean_j f(T - x_j))^2
+
+    (Tukey's jackknife). For accuracy p over n rows that is exactly p (1 - p) / (n - 1). It says how far the figure
+    would move with other rows of the same kind, nothing about other seeds. Empty for fewer than two clusters, which
+    have no error.
+    """
+    n = len(statistics.rows)
+    if n < 2:
+        return {}
+    totals = statistics.totals()
+    without = [metric.result(totals - chunk) for chunk in statistics.chunks()]
+    errors = {}
+    for name in without[0]:
+        figures = np.concatenate([np.asarray(part[name], dtype=np.float64) for part in without])
+        errors[name] = float(np.sqrt((n - 1) / n * np.square(figures - figures.mean()).sum()))
+    return errors
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one metric says about one set of predictions.
+
+    figures:    by name, in [0, 1]; `primary` names the one that ranks.
+    errors:     item-level standard error of each figure (`jackknife`); empty for a single cluster.
+    items:      rows scored; `clusters` the independent groups of them.
+    missing:    rows without a prediction, counted as wrong or empty.
+    unlabelled: rows without gold, not scored.
+    per_label:  one row a label or type (label, precision, recall, f1, support, predicted); empty where a metric has none.
+    notes:      what a reader must know about the figure.
+    statistics: the sums by cluster that everything above is made of; paired tests need them.
+    """
+
+    metric: str
+    primary: str
+    figures: dict[str, float]
+    errors: dict[str, float]
+    items: int
+    clusters: int
+    missing: int = 0
+    unlabelled: int = 0
+    per_label: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    statistics: Statistics | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def figure(self) -> float:
+        """The primary figure."""
+        return self.figures[self.primary]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything but the statistics, as JSON values."""
+        names = ("metric", "primary", "figures", "errors", "items", "clusters", "missing", "unlabelled", "per_label")
+        return {name: getattr(self, name) for name in (*names, "notes")}
+
+
+@dataclass
+class Collected:
+    """Statistics and counts of the pairs seen so far; those of several processes are merged before `finish`."""
+
+    statistics: Statistics
+    items: int = 0
+    missing: int = 0
+    unlabelled: int = 0
+
+    def merge(self, other: Collected) -> None:
+        """Add what another process collected."""
+        self.statistics.update(other.statistics)
+        self.items += other.items
+        self.missing += other.missing
+        self.unlabelled += other.unlabelled
+
+
+def collect(metric: Metric, pairs: Iterable[tuple[Example, Prediction | None]]) -> Collected:
+    """The statistics of `pairs` by cluster; rows without gold are counted and not scored."""
+    collected = Collected(Statistics(len(metric.columns)))
+    for example, prediction in pairs:
+        if example.gold is None:
+            collected.unlabelled += 1
+            continue
+        collected.items += 1
+        collected.missing += prediction is None
+        for cluster, counts in metric.units(example, prediction):
+            collected.statistics.add(cluster, counts)
+    return collected
+
+
+def finish(metric: Metric, collected: Collected) -> Score:
+    """The figures of what was collected, with their errors. UserError if no row was labelled."""
+    if not collected.items:
+        seen = f"none of the {collected.unlabelled} rows is labelled" if collected.unlabelled else "there are no rows"
+        raise UserError(f"nothing to score: {seen}", hint="score a labelled split, such as dev")
+    totals = collected.statistics.totals()
+    per_label = getattr(metric, "per_label", None)
+    notes = getattr(metric, "notes", None)
+    return Score(
+        metric=metric.id,
+        primary=metric.primary,
+        figures={name: float(value) for name, value in metric.result(totals).items()},
+        errors=jackknife(metric, collected.statistics),
+        items=collected.items,
+        clusters=len(collected.statistics.rows),
+        missing=collected.missing,
+        unlabelled=collected.unlabelled,
+        per_label=per_label(totals) if per_label else [],
+        notes=notes(totals) if notes else [],
+        statistics=collected.statistics,
+    )
+
+
+def score(metric: Metric, pairs: Iterable[tuple[Example, Prediction | None]]) -> Score:
+    """What `metric` says about predictions beside their examples (None: no prediction). UserError without gold."""
+    return finish(metric, collect(metric, pairs))
+
+
+def item_statistics(metric: Metric, example: Example, prediction: Prediction | None) -> dict[str, float]:
+    """The statistics of one example by column name, zeros left out (for `predictions.dev.jsonl`); {} without gold."""
+    if example.gold is None:
+        return {}
+    named: dict[str, float] = {}
+    for _, counts in metric.units(example, prediction):
+        for column, amount in counts.items():
+            name = metric.columns[column]
+            named[name] = named.get(name, 0.0) + amount
+    return {name: amount for name, amount in named.items() if amount}
+
+
+Scored = tuple[Collection[Hashable], Sequence[tuple[Hashable, float]]]
+"""One example for `best_threshold`: its gold answers, and the candidates found for it, each with its raw score."""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A threshold on raw scores (an answer stands if its score is greater) and what it gives on the set it was tuned on.
+
+    `curve` has one entry a distinct cut, from the highest threshold down: arrays `threshold`, `precision`, `recall`,
+    `f1`, all of one length, float64.
+    """
+
+    threshold: float
+    figure: float
+    precision: float
+    recall: float
+    curve: Mapping[str, np.ndarray]
+
+
+def best_threshold(examples: Iterable[Scored], *, default: float = 0.0, floor: float | None = None) -> Threshold:
+    """The threshold with the best micro F1 of the answers above it, exactly: every possible cut is tried.
+
+    A gold answer counts once an example, and so does a candidate (with its best score). A cut lies halfway between two
+    neighbouring scores; the lowest one, which lets every candidate in, lies at `floor`, the threshold that the
+    candidates were decoded with (None: as far below the lowest score as the mean distance of scores, at least 1e-6).
+    Wherever `default` gives the same answers as a cut, that cut is `default` itself; of equally good cuts the one
+    nearest to `default` wins. Without a single right candidate the threshold is `default`.
+    """
+    scores, right, gold = _flat(examples)
+    order = np.argsort(-scores, kind="stable")
+    scores, right = scores[order], right[order]
+    last = np.append(scores[1:] != scores[:-1], True) if len(scores) else np.zeros(0, dtype=bool)
+    kept = np.flatnonzero(last) + 1.0
+    hits = np.cumsum(right)[last].astype(np.float64)
+    cuts = _cuts(scores[last], default, floor)
+    precision = hits / np.maximum(kept, 1.0)
+    recall = hits / max(gold, 1)
+    f1 = 2.0 * hits / np.maximum(kept + gold, 1.0)
+    curve = {"threshold": cuts, "precision": precision, "recall": recall, "f1": f1}
+    if not hits.any():
+        return Threshold(default, 0.0, 0.0, 0.0, curve)
+    best = np.flatnonzero(f1 == f1.max())
+    i = int(best[np.argmin(np.abs(cuts[best] - default))])
+    return Threshold(float(cuts[i]), float(f1[i]), float(precision[i]), float(recall[i]), curve)
+
+
+def _flat(examples: Iterable[Scored]) -> tuple[np.ndarray, np.ndarray, int]:
+    """Scores (N,), whether right (N,) bool, and the number of gold answers, over all examples."""
+    scores: list[float] = []
+    right: list[bool] = []
+    gold = 0
+    for wanted, candidates in examples:
+        known = set(wanted)
+        gold += len(known)
+        best: dict[Hashable, float] = {}
+        for answer, value in candidates:
+            best[answer] = max(value, best.get(answer, -np.inf))
+        scores.extend(best.values())
+        right.extend(answer in known for answer in best)
+    values = np.array(scores, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("a candidate's score is not a finite number")
+    return values, np.array(right, dtype=bool), gold
+
+
+def _cuts(levels: np.ndarray, default: float, floor: float | None) -> np.ndarray:
+    """Below each of the distinct scores, highest first, the threshold that lets it in and the next one not."""
+    if not len(levels):
+        return levels
+    lowest = levels[-1]
+    if floor is None:
+        floor = float(lowest - max(1e-6, (levels[0] - lowest) / len(levels)))
+    if floor >= lowest:
+        raise ValueError(f"a candidate of score {lowest} lies below the threshold {floor} it was decoded with")
+    below = np.append(levels[1:], floor)
+    # Halfway, but never onto the upper score itself, which rounding could do for neighbours in floating point.
+    cuts = np.where(below + (levels - below) / 2 < levels, below + (levels - below) / 2, below)
+    cuts[-1] = floor
+    return np.where((below <= default) & (default < levels), default, cuts)

@@ -1,0 +1,232 @@
+"""Where data lie: a directory, an official zip, a single file, or the hub. Files by name, rows with file and line.
+
+Nothing is unpacked: members of a zip are read as a stream, after checks against paths that lead out of the archive and
+against members that would grow without bound.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from importlib import resources
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from clue_cli.errors import UserError
+from clue_cli.lines import Bad, Row, check_encoding, numbered_lines, open_bytes, open_text, reading, rows_of, table_ending
+
+__all__ = ["Row", "Source", "data_at_hand", "locate", "open_text"]
+
+MAX_MEMBER = 4 * 2**30
+"""Largest member of a zip in bytes, unpacked; the largest official file has under 100 MB."""
+MAX_RATIO, RATIO_FROM = 200, 16 * 2**20
+"""Members of more than `RATIO_FROM` bytes may be packed `MAX_RATIO` to one at most; real text is packed 3 to 10."""
+
+_DATA_ENDINGS = (".json", ".jsonl", ".csv", ".tsv", ".txt")
+_FOREIGN = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".rar", ".7z")
+
+
+class Source(ABC):
+    """An opened place of data.
+
+    label: its base name, for records; `place` is what messages say, with the path as it was given.
+    """
+
+    def __init__(self, location: str | Path, encoding: str = "utf-8") -> None:
+        self.location, self.encoding = str(location), check_encoding(encoding)
+        self.label = Path(self.location).resolve().name or self.location
+        self._hashes: dict[str, str] = {}
+
+    @staticmethod
+    def open(location: str | Path, *, encoding: str = "utf-8") -> Source:
+        """The source at `location`: a directory (of files, or with one zip in it), a zip, or a single file.
+
+        UserError if it does not exist, is an archive of another kind, or a zip that is broken or unsafe.
+        """
+        path = Path(location).expanduser()
+        with reading(str(location)):
+            mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            directory = DirectorySource(path, encoding)
+            zips = [name for name in directory.names() if name.lower().endswith(".zip")]
+            if zips and not any(name.lower().endswith(_DATA_ENDINGS) for name in directory.names()):
+                if len(zips) > 1:
+                    raise UserError(f"holds several archives ({', '.join(zips)})", where=str(location), hint="name one")
+                return ZipSource(path / zips[0], encoding)
+            return directory
+        if path.name.lower().endswith(_FOREIGN):
+            raise UserError("this kind of archive is not read", where=str(location), hint="unpack it, or make it a zip")
+        if path.suffix.lower() == ".zip":
+            return ZipSource(path, encoding)
+        return FileSource(path, encoding)
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """Names of the files it holds, sorted."""
+
+    @abstractmethod
+    def open_bytes(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        """A file's bytes as a stream."""
+
+    def place(self, name: str) -> str:
+        """How messages call a file of this source."""
+        return f"{self.location.rstrip('/')}/{name}"
+
+    def has(self, name: str) -> bool:
+        """Whether a file of this name is there."""
+        return name in self.names()
+
+    def find(self, candidates: Sequence[str]) -> str:
+        """The first of `candidates` that is there; UserError that says what was looked for and what was found."""
+        for name in candidates:
+            if self.has(name):
+                return name
+        found = [name for name in self.names() if not name.startswith(".")]
+        shown = ", ".join(found[:8]) + (", ..." if len(found) > 8 else "") or "nothing"
+        raise UserError(f"no {' or '.join(candidates)} here; found: {shown}", where=self.location)
+
+    def lines(self, name: str, *, blank: bool = False, bad: Bad | None = None) -> Iterator[tuple[int, str]]:
+        """Lines of a file with their numbers from 1; see `clue_cli.lines.open_text`."""
+        place = self.place(name)
+        with reading(place), self.open_bytes(name) as stream:
+            yield from numbered_lines(stream, place, self.encoding, blank=blank, bad=bad)
+
+    def rows(self, name: str, bad: Bad | None = None) -> Iterator[Row]:
+        """Rows of a file: csv and tsv with a header, else one JSON object a line; RowError with file and line."""
+        lines = self.lines(name, blank=table_ending(name) is not None, bad=bad)
+        return rows_of(name, lines, self.place(name), bad)
+
+    def sha256(self, name: str) -> str:
+        """SHA-256 of a file's bytes (unpacked), as hexadecimal digits."""
+        if name not in self._hashes:
+            with reading(self.place(name)), self.open_bytes(name) as stream:
+                self._hashes[name] = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+        return self._hashes[name]
+
+
+class DirectorySource(Source):
+    """The files of one directory."""
+
+    def names(self) -> list[str]:
+        with reading(self.location):
+            return sorted(entry.name for entry in Path(self.location).iterdir() if entry.is_file())
+
+    def has(self, name: str) -> bool:
+        return (Path(self.location) / name).is_file()
+
+    def open_bytes(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        return open_bytes(Path(self.location) / name)
+
+
+class FileSource(Source):
+    """A single file, which stands for whatever split is asked for; but for one only."""
+
+    def __init__(self, location: str | Path, encoding: str = "utf-8") -> None:
+        super().__init__(location, encoding)
+        self._asked: tuple[str, ...] | None = None
+
+    def names(self) -> list[str]:
+        return [Path(self.location).name]
+
+    def place(self, name: str) -> str:
+        return self.location
+
+    def find(self, candidates: Sequence[str]) -> str:
+        """The file, whatever its name; UserError if it was already given out as another split."""
+        if self._asked is not None and self._asked != tuple(candidates):
+            both = f"one file cannot be both {self._asked[0]} and {candidates[0]}"
+            raise UserError(both, where=self.location, hint="give a directory that holds both")
+        self._asked = tuple(candidates)
+        return self.names()[0]
+
+    def open_bytes(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        return open_bytes(self.location)
+
+
+class ZipSource(Source):
+    """The members of a zip; those in folders are found by their base name where it is unique."""
+
+    def __init__(self, location: str | Path, encoding: str = "utf-8") -> None:
+        super().__init__(location, encoding)
+        with reading(self.location):
+            self._zip = zipfile.ZipFile(location)
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        nearest: dict[str, tuple[int, str | None]] = {}
+        for info in self._zip.infolist():
+            path = self._checked(info)
+            if info.is_dir() or path.parts[:1] == ("__MACOSX",):
+                continue
+            self._members[str(path)] = info
+            depth, known = len(path.parts), nearest.get(path.name)
+            if known is None or depth < known[0]:
+                nearest[path.name] = depth, str(path)
+            elif depth == known[0]:
+                nearest[path.name] = depth, None
+        self._by_name = {name: path for name, (_, path) in nearest.items() if path is not None}
+
+    def _checked(self, info: zipfile.ZipInfo) -> PurePosixPath:
+        """The member's path; UserError if it leads out of the archive or would unpack without bound."""
+        name = info.filename
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or "\0" in name:
+            raise UserError(f"refused: its member {name!r} leads out of the archive", where=self.location)
+        packed = max(info.compress_size, 1)
+        if info.file_size > MAX_MEMBER or (info.file_size > RATIO_FROM and info.file_size / packed > MAX_RATIO):
+            size = f"{info.compress_size:,} bytes that unpack to {info.file_size:,}"
+            hint = "unpack it yourself if you trust it"
+            raise UserError(f"refused: its member {name!r} has {size}", where=self.location, hint=hint)
+        return path
+
+    def names(self) -> list[str]:
+        return sorted(self._members)
+
+    def has(self, name: str) -> bool:
+        return name in self._members or name in self._by_name
+
+    @contextmanager
+    def open_bytes(self, name: str) -> Iterator[IO[bytes]]:
+        # zipfile reads no more than the size that `_checked` saw, and compares the checksum at the end.
+        with reading(self.place(name)):
+            info = self._members.get(self._by_name.get(name, name))
+            if info is None:
+                raise FileNotFoundError(name)
+            with self._zip.open(info) as member, io.BufferedReader(member, 2**18) as stream:  # type: ignore[type-var]
+                yield stream
+
+
+def locate(
+    task_name: str, data: str | Path | None, *, hub: str | None = None, encoding: str = "utf-8"
+) -> tuple[Source, bool]:
+    """The data of a task, and whether they are the sample that ships with the package.
+
+    `data` (what `--data` says: a directory, a zip, a file, or "hub") goes before `$CLUE_DATA/<task>`, which goes before
+    the sample. `hub` is the task's configuration on the hub (`Task.hub`; None: its name; empty: it is not there).
+    UserError if there is nothing.
+    """
+    if data is not None and str(data) == "hub":
+        from clue_cli.hub import HubSource
+
+        return HubSource.for_task(task_name, task_name if hub is None else hub), False
+    if data is not None:
+        return Source.open(data, encoding=encoding), False
+    if (path := data_at_hand(task_name)) is not None:
+        return Source.open(path, encoding=encoding), False
+    sample = Path(str(resources.files("tasks.samples"))) / task_name
+    if sample.is_dir():
+        return Source.open(sample), True
+    raise UserError(f"no data for task {task_name}", hint=f"give --data PATH, or put them in $CLUE_DATA/{task_name}")
+
+
+def data_at_hand(task_name: str) -> Path | None:
+    """`$CLUE_DATA/<task>` where it exists, else None."""
+    root = os.environ.get("CLUE_DATA")
+    if not root:
+        return None
+    path = Path(root).expanduser() / task_name
+    return path if path.exists() else None

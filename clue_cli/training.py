@@ -1,0 +1,452 @@
+"""The training loop: epochs of exact batches, the best epoch kept, interruptible at any moment.
+
+One process or many run the same loop. Each process computes its share of every step's units; gradients and loss weights
+are summed over processes in float32 once a step, so that uneven shares need no care. Everything random follows from
+(seed, epoch, process) or stands in the checkpoint: a run that was killed and resumed ends with the same weights, bit for
+bit on the same machine, as one that was not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clue_cli import console
+from clue_cli.batching import TRAINING_TOKENS, micro_batches, share_of_process, steps_of_epoch
+from clue_cli.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
+from clue_cli.dropout import cheapen_dropout
+from clue_cli.errors import ClueError, RunError, UserError
+from clue_cli.evaluation import DevResult, evaluate, write_predictions
+from clue_cli.optimizers import Stepper
+
+if TYPE_CHECKING:
+    from clue_cli.contract import Example, Recipe
+    from clue_cli.features import FeatureTable
+    from clue_cli.model import Model
+    from clue_cli.record import Record
+
+LAST, MODEL, LOG = "last", "model", "log.jsonl"
+LOG_EVERY = 25
+"""Optimiser steps between two lines of log.jsonl."""
+
+
+class Interrupted(ClueError):
+    """Ctrl-C or SIGTERM: the run stopped after a step and left a checkpoint."""
+
+    def __init__(self, number: int, run: Path) -> None:
+        super().__init__(
+            f"interrupted; the run is resumable: clue train ... --output {run} --resume"
+        )
+        self.exit_status = 128 + number
+
+
+@dataclass
+class Progress:
+    """Where a training stands; what `state.json` of a checkpoint holds."""
+
+    step: int = 0
+    epoch: int = 0
+    position: int = 0
+    """Steps done in the current epoch."""
+    loss: float = 0.0
+    weight: float = 0.0
+    """Sums over the current epoch."""
+    best: float = -math.inf
+    best_epoch: int = 0
+    waited: int = 0
+    """Epochs since the best."""
+    seconds: float = 0.0
+    examples: int = 0
+    tokens: int = 0
+    budget: int = TRAINING_TOKENS
+
+    def as_dict(self) -> dict[str, Any]:
+        values = dict(vars(self))
+        values["best"] = None if self.best == -math.inf else self.best
+        return values
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Progress:
+        known = {name: values[name] for name in cls().__dict__ if name in values}
+        if known.get("best") is None:
+            known["best"] = -math.inf
+        return cls(**known)
+
+
+class Processes:
+    """The processes of one training (`accelerate`), or the only one."""
+
+    def __init__(self, device: torch.device) -> None:
+        from accelerate import PartialState
+
+        self.state = PartialState(cpu=device.type == "cpu")
+        self.rank, self.count = self.state.process_index, self.state.num_processes
+        self.main = self.state.is_main_process
+
+    def sum(self, tensors: list[Tensor]) -> None:
+        """Sum each tensor over the processes, in place, as one flat message."""
+        if self.count == 1 or not tensors:
+            return
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        torch.distributed.all_reduce(flat)
+        for tensor, piece in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
+            tensor.copy_(piece.view_as(tensor))
+
+    def agree(self, *flags: bool, device: torch.device) -> list[bool]:
+        """For each flag, whether any process raised it: the same answer everywhere."""
+        if self.count == 1:
+            return list(flags)
+        values = torch.tensor([float(flag) for flag in flags], device=device)
+        torch.distributed.all_reduce(values)
+        return [value > 0 for value in values.tolist()]
+
+    def gather(self, value: Any) -> list[Any]:
+        """Every process's `value`, by rank."""
+        if self.count == 1:
+            return [value]
+        from accelerate.utils import gather_object
+
+        return list(gather_object([value]))
+
+    def wait(self) -> None:
+        """Until every process is here."""
+        self.state.wait_for_everyone()
+
+
+@dataclass
+class Training:
+    """One run: `model` on its device, `table` the features of train, `dev` the examples that choose the epoch.
+
+    metric: id of the metric whose primary figure chooses the epoch. save_seconds: time between two checkpoints inside
+    an epoch (each epoch ends with one).
+    """
+
+    model: Model
+    recipe: Recipe
+    table: FeatureTable
+    dev: Sequence[Example]
+    metric: str
+    seed: int
+    directory: Path
+    record: Record
+    processes: Processes
+    signature: dict[str, Any]
+    save_seconds: float = 600.0
+    keep_checkpoint: bool = False
+    progress: Progress = field(default_factory=Progress)
+    _stop: int = 0
+    _told: bool = False
+
+    def __post_init__(self) -> None:
+        """Set up masters, optimiser and the order of units."""
+        if self.model.device.type == "cpu":
+            cheapen_dropout(self.model)
+        else:
+            self.progress.budget = 4 * TRAINING_TOKENS
+        units = len(np.unique(self.table.units))
+        self.steps_per_epoch = math.ceil(units / self.recipe.batch_size)
+        self.total_steps = self.steps_per_epoch * self.recipe.epochs
+        self.stepper = Stepper(self.model.encoder, self.model.head, self.recipe, self.total_steps)
+        if self.recipe.r_drop > 0 and type(self.model.head).divergence is _base_divergence():
+            raise UserError(f"the head {self.model.settings.head} has no R-Drop", where="--r-drop", hint="leave it out")
+
+    # ------------------------------------------------------------------ the loop
+
+    def run(self, *, resume: bool) -> None:
+        """Train to the end, or to the first interruption. Raises Interrupted or RunError with the run left resumable."""
+        torch.manual_seed(self.seed * 1_000_003 + self.processes.rank)
+        if resume:
+            self._resume()
+        else:
+            self._save()
+        total, done = self.total_steps, self.progress.step
+        with self._signals(), console.progress(total, "train", unit="steps", done=done) as bar:
+            while self.progress.epoch < self.recipe.epochs and not self._patience_ended():
+                self._epoch(bar)
+        self.processes.wait()
+        if self.processes.main:
+            self.record.chosen_epoch = self.progress.best_epoch
+            if not self.keep_checkpoint:
+                shutil.rmtree(self.directory / LAST, ignore_errors=True)
+
+    def _patience_ended(self) -> bool:
+        return self.recipe.patience > 0 and self.progress.waited >= self.recipe.patience
+
+    def _epoch(self, bar: Any) -> None:
+        state = self.progress
+        steps = steps_of_epoch(
+            self.table.lengths, self.table.units, self.recipe.batch_size, seed=self.seed, epoch=state.epoch
+        )
+        saved = began = time.monotonic()
+        for indices in steps[state.position :]:
+            self.model.train()
+            loss, weight = self._step(indices)
+            state.step += 1
+            state.position += 1
+            state.loss += loss
+            state.weight += weight
+            state.examples += len(np.unique(self.table.units[indices]))
+            state.tokens += int(self.table.lengths[indices].sum())
+            now = time.monotonic()
+            state.seconds += now - began
+            began = now
+            bar.advance(1, f"loss {state.loss / state.weight:.4f}")
+            if state.step % LOG_EVERY == 0 and self.processes.main:
+                self._log(loss / weight)
+            due = self.processes.main and now - saved > self.save_seconds
+            stop, due = self.processes.agree(bool(self._stop), due, device=self.model.device)
+            if stop or due:
+                self._save()
+                saved = began = time.monotonic()
+            if stop:
+                raise Interrupted(self._stop or signal.SIGTERM, self.directory)
+        self._end_epoch()
+
+    def _end_epoch(self) -> None:
+        state = self.progress
+        began = time.monotonic()
+        result = evaluate(self.model, self.dev)
+        scoring = time.monotonic() - began
+        figure = result.primary(self.metric)
+        state.epoch += 1
+        state.position = 0
+        if self.processes.main:
+            self._record_epoch(result, scoring)
+        if figure > state.best or not state.best_epoch:
+            state.best, state.best_epoch, state.waited = figure, state.epoch, 0
+            if self.processes.main:
+                self._keep(result)
+        else:
+            state.waited += 1
+        if self.processes.main:
+            console.message(
+                f"epoch {state.epoch}/{self.recipe.epochs}: loss {state.loss / max(state.weight, 1e-9):.4f}, "
+                f"dev {self.metric} {100 * figure:.2f}" + (" (best so far)" if state.best_epoch == state.epoch else "")
+            )
+        state.loss = state.weight = 0.0
+        self._save()
+        if self._stop and state.epoch < self.recipe.epochs:
+            raise Interrupted(self._stop, self.directory)
+
+    def _record_epoch(self, result: DevResult, scoring: float) -> None:
+        from clue_cli.record import Epoch
+
+        state, record = self.progress, self.record
+        record.epochs = [epoch for epoch in record.epochs if epoch.epoch < state.epoch]
+        record.epochs.append(
+            Epoch(
+                epoch=state.epoch, step=state.step, seconds=round(state.seconds, 3),
+                loss=state.loss / state.weight if state.weight else None, figures=result.figures(),
+            )
+        )
+        phases = record.timing.phases
+        phases["train"] = round(state.seconds, 3)
+        phases["score"] = round(phases.get("score", 0.0) + scoring, 3)
+        if state.seconds > 0:
+            record.timing.examples_per_second = round(state.examples / state.seconds, 2)
+            record.timing.tokens_per_second = round(state.tokens / state.seconds, 1)
+
+    def _keep(self, result: DevResult) -> None:
+        """Make this epoch's weights and dev answers the run's."""
+        with self.full_precision():
+            self.model.save(self.directory / MODEL)
+        write_predictions(self.directory / "predictions.dev.jsonl", self.model.task, result)
+        self.record.chosen_epoch = self.progress.epoch
+        for score in result.results("dev"):
+            self.record.add_result(score)
+        self.record.data.left_out["dev"] = {**self.record.data.left_out.get("dev", {}), **result.tally.as_dict()}
+
+    @contextlib.contextmanager
+    def full_precision(self) -> Iterator[None]:
+        """Inside, the model's parameters are the float32 masters (for saving)."""
+        computing = [(p, p.data) for p in self.stepper.computing]
+        for (parameter, _), master in zip(computing, self.stepper.masters, strict=True):
+            if parameter is not master:
+                parameter.data = master.data
+        try:
+            yield
+        finally:
+            for parameter, data in computing:
+                parameter.data = data
+
+    # ------------------------------------------------------------------ one step
+
+    def _step(self, indices: np.ndarray) -> tuple[float, float]:
+        """One optimiser step; (summed loss, summed weight) over all processes."""
+        share = share_of_process(indices, self.table.units, self.processes.rank, self.processes.count)
+        loss, weight = self._gradients(share)
+        if self.processes.count > 1:
+            totals = torch.tensor([loss, weight], dtype=torch.float64)
+            if self.model.device.type == "cuda":
+                totals = totals.to(self.model.device)
+            torch.distributed.all_reduce(totals)
+            loss, weight = totals.tolist()
+        if weight <= 0:
+            raise RunError(f"step {self.progress.step + 1} holds nothing to learn from", where=str(self.directory))
+        reduce = self.processes.sum if self.processes.count > 1 else None
+        norm = self.stepper.step(self.progress.step, weight, reduce) if math.isfinite(loss) else math.nan
+        if not math.isfinite(norm):
+            raise RunError(
+                f"the {'loss' if not math.isfinite(loss) else 'gradient'} of step {self.progress.step + 1} is not finite; "
+                f"the last good checkpoint is {self.directory / LAST}",
+                hint="a lower --learning-rate, or --precision float32",
+            )
+        return loss, weight
+
+    def _gradients(self, share: np.ndarray) -> tuple[float, float]:
+        """Accumulate the gradients of this process's share; halve the micro-batch where the device's memory ends."""
+        if not len(share):
+            return 0.0, 0.0
+        device = self.model.device
+        noise = random_state(device)
+        while True:
+            try:
+                loss = weight = 0.0
+                parts = micro_batches(
+                    share.tolist(), self.table.lengths, self.table.units, self.progress.budget
+                )
+                for part in parts:
+                    part_loss, part_weight = self._backward([self.table[i] for i in part])
+                    self.stepper.accumulate()
+                    loss, weight = loss + part_loss, weight + part_weight
+                return loss, weight
+            except torch.OutOfMemoryError as error:
+                reason = str(error)
+            # Outside the handler: its frames held the tensors that must go before the next try.
+            self.stepper.discard()
+            if len(parts) == len(share):
+                raise RunError(f"one example does not fit into the device's memory: {reason}", hint="a lower --max-length")
+            padded = max(len(part) * int(self.table.lengths[part].max()) for part in parts)
+            self.progress.budget = min(self.progress.budget, padded) // 2
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+            restore_random_state(noise, device)
+            if not self._told:
+                console.message("out of device memory: going on with smaller micro-batches (the same examples a step)")
+                self._told = True
+
+    def _backward(self, features: list[Any]) -> tuple[float, float]:
+        model, recipe = self.model, self.recipe
+        batch = model.batch(features)
+        output = model(batch, want_loss=True)
+        loss = output.loss_sum
+        if recipe.r_drop > 0:
+            again = model(batch, want_loss=True)
+            loss = (loss + again.loss_sum) / 2 + recipe.r_drop * model.head.divergence(output, again, batch)
+        loss.backward()
+        if recipe.fgm > 0:
+            self._adversarial(batch)
+        return float(loss.detach()), float(output.weight)
+
+    def _adversarial(self, batch: dict[str, Tensor]) -> None:
+        """Add the gradients at embeddings moved by `recipe.fgm` along their gradient (Miyato et al. 2017, 1605.07725)."""
+        table = self.model.encoder.model.get_input_embeddings().weight
+        if table.grad is None:
+            return
+        length = torch.linalg.vector_norm(table.grad)
+        if not bool(length > 0) or not bool(torch.isfinite(length)):
+            return
+        before = table.data
+        table.data = before + self.recipe.fgm * table.grad / length
+        try:
+            self.model(batch, want_loss=True).loss_sum.backward()
+        finally:
+            table.data = before
+
+    # ------------------------------------------------------------------ keeping and coming back
+
+    def _save(self) -> None:
+        """Write the checkpoint and the record (main process); the others hand over the state of their noise and wait."""
+        noise = self.processes.gather(random_state(self.model.device))
+        if self.processes.main:
+            tensors = self.stepper.state()
+            for rank, states in enumerate(noise):
+                tensors.update({f"{name}/{rank}": state for name, state in states.items()})
+            save_checkpoint(self.directory / LAST, tensors, {**self.progress.as_dict(), "signature": self.signature})
+            self.record.save(self.directory)
+        self.processes.wait()
+
+    def _resume(self) -> None:
+        tensors, state = load_checkpoint(self.directory / LAST)
+        if state.get("signature") != self.signature:
+            raise UserError("the checkpoint is another training's", where=str(self.directory / LAST))
+        try:
+            self.stepper.load(tensors)
+        except (KeyError, ValueError) as error:
+            raise UserError(f"the checkpoint does not fit the model: {error}", where=str(self.directory / LAST)) from error
+        self.progress = Progress.from_dict(state)
+        mine = f"/{self.processes.rank}"
+        noise = {name.removesuffix(mine): value for name, value in tensors.items() if name.endswith(mine)}
+        restore_random_state(noise, self.model.device)
+        old = self.directory / f"{MODEL}.old"
+        if self.processes.main:
+            if old.exists() and not (self.directory / MODEL).exists():
+                old.rename(self.directory / MODEL)
+            self.record.epochs = [epoch for epoch in self.record.epochs if epoch.epoch <= self.progress.epoch]
+            self._cut_log()
+        console.message(f"continuing after step {self.progress.step} of {self.total_steps}")
+
+    def _log(self, loss: float) -> None:
+        from clue_cli.environment import peak_memory
+
+        state = self.progress
+        line = {
+            "step": state.step, "epoch": state.epoch + 1, "loss": round(loss, 6), "rate": self.stepper.rate(),
+            "seconds": round(state.seconds, 2), "examples_per_second": round(state.examples / max(state.seconds, 1e-9), 1),
+            "memory": peak_memory(),
+        }
+        with (self.directory / LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _cut_log(self) -> None:
+        """Drop log lines of steps that are about to be done again."""
+        path = self.directory / LOG
+        if not path.is_file():
+            return
+        kept = []
+        for line in path.read_text(encoding="utf-8").split("\n"):
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                if json.loads(line)["step"] <= self.progress.step:
+                    kept.append(line + "\n")
+        path.write_text("".join(kept), encoding="utf-8")
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """The first Ctrl-C or SIGTERM lets the step end and saves; a second Ctrl-C stops at once."""
+
+        def stop(number: int, _: FrameType | None) -> None:
+            if self._stop and number == signal.SIGINT:
+                raise KeyboardInterrupt
+            if not self._stop:
+                os.write(2, b"\nstopping after this step; once more stops at once\n")
+            self._stop = number
+
+        before = {}
+        with contextlib.suppress(ValueError):  # not the main thread (a notebook's worker): no handlers there
+            for number in (signal.SIGINT, signal.SIGTERM):
+                before[number] = signal.signal(number, stop)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _base_divergence() -> Any:
+    from heads.base import Head
+
+    return Head.divergence

@@ -1,0 +1,27 @@
+"""Small pieces that all heads use: dense layers with a stated start, and numerics kept out of autocast."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def dense(inputs: int, outputs: int, *, std: float, bias: bool = True) -> nn.Linear:
+    """A linear layer with truncated normal weights (cut at two standard deviations) and zero bias."""
+    layer = nn.Linear(inputs, outputs, bias=bias)
+    nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def apply_dense(layer: nn.Linear, x: Tensor) -> Tensor:
+    """`layer(x)` whatever the precision of `x`: under autocast as it decides, else in the layer's own precision."""
+    if torch.is_autocast_enabled(x.device.type):
+        return layer(x)  # type: ignore[no-any-return]
+    return layer(x.to(layer.weight.dtype))  # type: ignore[no-any-return]
+
+
+def full_precision(x: Tensor) -> torch.autocast:
+    """A context in which autocast leaves matrix products on the device of `x` alone: for losses and scores."""
+    return torch.autocast(device_type=x.device.type, enabled=False)

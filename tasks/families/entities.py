@@ -1,0 +1,297 @@
+"""Entities: typed spans of one text, nested and overlapping ones included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from clue_cli.contract import Answering, Example, Feature, Limits, Prediction, Span, Tally, TextEncoder
+from clue_cli.errors import RowError
+from clue_cli.sources import Row
+from tasks.families import entity_forms as forms
+from tasks.families.alignment import Borders, Deciding, align
+from tasks.families.base import TaskBase
+
+BATCH = 512
+"""Texts handed to the tokenizer at a time: enough for its threads, little memory."""
+
+CUT = "entities whose borders fall inside a token"
+DROPPED = "entities that begin or end with characters the tokenizer drops"
+NO_WINDOW = "entities that no window holds"
+OVERLAPPING = "overlapping entities a flat head cannot learn"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredSpan:
+    """A predicted span of the text with the head's raw score and its probability."""
+
+    span: Span
+    score: float
+    probability: float
+
+
+@dataclass(slots=True)
+class Reach:
+    """How many gold spans a tokenizer and its windows can express: the bound of recall.
+
+    gold, reachable: spans; unreachable: the others by reason, with the first places.
+    """
+
+    gold: int = 0
+    reachable: int = 0
+    unreachable: Tally = field(default_factory=Tally)
+
+    @property
+    def share(self) -> float:
+        """The share of gold spans that can be predicted at all; 1 without gold."""
+        return self.reachable / self.gold if self.gold else 1.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Entities(TaskBase):
+    """Entity recognition: `labels` are the entity types, gold is a tuple of `Span` in the order of the text.
+
+    Reads the official form (`label`: {type: {entity: [[start, end], ...]}}, ends inclusive) and our own (`entities`:
+    [{"start", "end", "type"}, ...], ends exclusive), each checked against the text. A text longer than the limit
+    becomes overlapping windows; every gold span wholly inside a window is a target in it. Of a span that several
+    windows hold, the one with most context around it decides (`alignment.Deciding`).
+    """
+
+    family: str = "entities"
+    spans: bool = True
+    entities: str = "entities"
+
+    head_argument: ClassVar[str] = "types"
+    least_labels: ClassVar[int] = 1
+    family_heads: ClassVar[Mapping[str, str]] = {
+        "efficient-globalpointer": "heads.efficient_globalpointer:EfficientGlobalPointer",
+        "globalpointer": "heads.globalpointer:GlobalPointer",
+        "crf": "heads.crf:CRFTagging",
+        "softmax": "heads.tagging:SoftmaxTagging",
+    }
+    family_metrics: ClassVar[Mapping[str, str]] = {
+        "span:micro_f1": "tasks.metrics.entities:SpanMicroF1",
+        "cluener:official": "tasks.metrics.entities:CluenerOfficial",
+    }
+    family_recipe: ClassVar[Mapping[str, Any]] = {"max_length": 256, "overlap": 64, "batch_size": 32, "epochs": 5}
+    family_recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "small": {"learning_rate": 1e-3},
+        "base": {"learning_rate": 3e-5},
+        "large": {"learning_rate": 2e-5},
+    }
+
+    # ---------------------------------------------------------------- reading
+
+    def example(self, row: Row, number: int, *, labelled: bool) -> Example:
+        """One row as an example; RowError names the field that is wrong. A span given twice counts once."""
+        texts = tuple(self.text(row, name) for name in self.fields)
+        gold = tuple(sorted(set(self._gold(row, texts[0])))) if labelled else None
+        return Example(number, self.identity(row), texts, gold, row.data, row.where)
+
+    def is_labelled(self, row: Row) -> bool:
+        """Whether a row of a user's own file carries gold in either form."""
+        return any(row.data.get(name) not in (None, "") for name in (self.label, self.entities))
+
+    def expected(self) -> str:
+        """What a row of this task looks like, for messages."""
+        return (
+            f"task {self.name} expects {', '.join(self.fields)} and {self.label} {{type: {{entity: [[start, end], ...]}}}}"
+            f" with ends inclusive, or {self.entities} [{{start, end, type}}, ...] with ends exclusive"
+        )
+
+    def _check_declaration(self) -> None:
+        TaskBase._check_declaration(self)
+        if len(self.fields) != 1:
+            raise ValueError(f"task {self.name!r}: entities are marked in one text, not in {len(self.fields)}")
+
+    def _gold(self, row: Row, text: str) -> list[Span]:
+        given = [name for name in (self.label, self.entities) if row.data.get(name) not in (None, "")]
+        if len(given) == 2:
+            raise RowError(f"both {given[0]!r} and {given[1]!r} are given", row.where, hint="keep the one that is gold")
+        if given == [self.entities]:
+            value = forms.from_json(row.data[self.entities], row.at(self.entities))
+            return [span for span, _ in forms.read_own(value, text, self.labels, row.where, self.entities)]
+        value = forms.from_json(self.value(row, self.label), row.at(self.label))
+        return forms.read_official(value, text, self.labels, row.where, self.label)
+
+    # ---------------------------------------------------------------- features
+
+    def features(
+        self, examples: Sequence[Example], text_encoder: TextEncoder, limits: Limits, tally: Tally, *,
+        segments: str = "pair", flat: bool = False,
+    ) -> Iterator[Feature]:  # fmt: skip
+        """One feature a window, in order; `targets["spans"]` is (K, 3) int32 of (type, first, last token, inclusive).
+
+        Gold spans that cannot be learned are counted in `tally` by reason and stay in the gold set. For a `flat` head
+        the longest of overlapping spans is learned (then the earliest, then the first type); the others are counted.
+        """
+        for item, (example, windows) in enumerate(self._encoded(examples, text_encoder, limits, segments)):
+            targets: list[np.ndarray] | None = None
+            if example.gold is not None:
+                targets = self._targets(example, align(windows), tally, flat)
+            for position, window in enumerate(windows):
+                yield Feature(
+                    item=item,
+                    unit=item,
+                    inputs=window.inputs,
+                    char_spans=window.char_spans,
+                    sequence=window.sequence,
+                    targets={} if targets is None else {"spans": targets[position]},
+                )
+
+    def _encoded(
+        self, examples: Sequence[Example], text_encoder: TextEncoder, limits: Limits, segments: str
+    ) -> Iterator[tuple[Example, list[Any]]]:
+        for start in range(0, len(examples), BATCH):
+            part = examples[start : start + BATCH]
+            texts = [example.texts for example in part]
+            encoded = text_encoder.encode(texts, limits, windows=True, offsets=True, segments=segments)
+            yield from zip(part, encoded, strict=True)
+
+    def _targets(self, example: Example, borders: list[Borders], tally: Tally, flat: bool) -> list[np.ndarray]:
+        learnable = {}
+        for span in example.gold:
+            reason, inner = reachable(span, borders)
+            if reason is not None:
+                tally.add(reason, example.where)
+            if inner is not None:
+                learnable[span] = inner
+        learned: set[Span] = set()
+        targets: list[np.ndarray] = []
+        for window in borders:
+            held = {span: tokens for span, (start, end) in learnable.items() if (tokens := window.tokens(start, end))}
+            kept = self._apart(held) if flat else list(held)
+            learned.update(kept)
+            rows = {(self.label_index[span.type], *held[span]) for span in kept}
+            targets.append(np.array(sorted(rows), dtype=np.int32).reshape(-1, 3))
+        tally.add(OVERLAPPING, example.where, len(learnable) - len(learned))
+        return targets
+
+    def _apart(self, spans: Iterable[Span]) -> list[Span]:
+        """Spans that do not overlap: longest first, then earliest, then by the order of types."""
+        kept: list[Span] = []
+        for span in sorted(spans, key=lambda s: (s.start - s.end, s.start, self.label_index[s.type])):
+            if all(span.end <= other.start or other.end <= span.start for other in kept):
+                kept.append(span)
+        return kept
+
+    def recall_bound(self, examples: Sequence[Example], text_encoder: TextEncoder, limits: Limits) -> Reach:
+        """How many gold spans can be predicted at all with this tokenizer and these windows (`clue data`)."""
+        reach = Reach()
+        for example, windows in self._encoded(examples, text_encoder, limits, "pair"):
+            if not example.gold:
+                continue
+            borders = align(windows)
+            for span in example.gold:
+                reason, _ = reachable(span, borders)
+                reach.gold += 1
+                reach.reachable += reason is None
+                if reason is not None:
+                    reach.unreachable.add(reason, example.where)
+        return reach
+
+    # ---------------------------------------------------------------- answers
+
+    def scored_answers(
+        self, example: Example, features: Sequence[Feature], candidates: Sequence[Any]
+    ) -> list[ScoredSpan]:
+        """The spans that the head found in the windows of one example, merged, in the order of the text.
+
+        A span that several windows hold is taken from the one that decides about it. Token spans that stand for the
+        same characters are one span, with the best score. `candidates` are `heads.base.Spans`, one a feature.
+        """
+        borders = align(features)
+        deciding = Deciding(borders)
+        best: dict[Span, ScoredSpan] = {}
+        for position, (window, found) in enumerate(zip(borders, candidates, strict=True)):
+            columns = (found.type, found.start, found.end, found.score, found.probability)
+            for type_, first, last, score, probability in zip(*(c.tolist() for c in columns), strict=True):
+                characters = window.characters(first, last)
+                if characters is None or (len(borders) > 1 and deciding.window(*characters) != position):
+                    continue
+                span = Span(*characters, self.labels[type_])
+                if span not in best or score > best[span].score:
+                    best[span] = ScoredSpan(span, score, probability)
+        return [best[span] for span in sorted(best)]
+
+    def predictions(
+        self, example: Example, features: Sequence[Feature], candidates: Sequence[Any], options: Answering
+    ) -> Prediction:
+        """The spans of one example in the order (start, end, type), `scores` their probabilities.
+
+        Windows are merged by `scored_answers`. With `options.threshold` only spans of a greater raw score stand; with
+        `options.flat` spans of neighbouring windows that overlap are resolved in favour of the more probable.
+        """
+        found = self.scored_answers(example, features, candidates)
+        if options.threshold is not None:
+            found = [answer for answer in found if answer.score > options.threshold]
+        if options.flat:
+            found = _most_probable_apart(found)
+        return Prediction(
+            answer=tuple(answer.span for answer in found), scores=tuple(answer.probability for answer in found)
+        )
+
+    def answer_fields(
+        self, example: Example, prediction: Prediction, options: Answering, *, probabilities: bool
+    ) -> dict[str, Any]:
+        """`entities`: [{"start", "end", "type", "text"(, "probability")}], ends exclusive, in the order of the text."""
+        scores = prediction.scores if probabilities else None
+        return {"entities": forms.write_own(example.texts[0], prediction.answer, scores)}
+
+    def read_prediction(self, row: Row, example: Example) -> Prediction:
+        """A prediction in our own form (`entities`) or the official one (`label`); RowError if it does not fit the text.
+
+        Where a row has both, `entities` is the prediction: our own files keep the gold `label` of their input beside.
+        """
+        text = example.texts[0]
+        if "entities" in row.data:
+            value = forms.from_json(row.data["entities"], row.at("entities"))
+            found = dict(sorted(forms.read_own(value, text, self.labels, row.where, "entities")))
+            known = [value for value in found.values() if value is not None]
+            return Prediction(answer=tuple(found), scores=tuple(known) if len(known) == len(found) else None)
+        if self.label not in row.data:
+            raise RowError(f"no prediction: neither 'entities' nor {self.label!r} is there", row.where)
+        value = forms.from_json(row.data[self.label], row.at(self.label))
+        spans = forms.read_official(value, text, self.labels, row.where, self.label)
+        return Prediction(answer=tuple(sorted(set(spans))))
+
+    def official_fields(self, example: Example, prediction: Prediction) -> dict[str, Any]:
+        """The answer in the official form: `label` {type: {entity: [[start, end], ...]}}, ends inclusive."""
+        return {"label": forms.write_official(example.texts[0], prediction.answer, self.labels)}
+
+    def submission_row(self, example: Example, prediction: Prediction) -> dict[str, Any]:
+        """One line of the official prediction file: `id` and `label`, as in the sample beside the official data."""
+        return {"id": example.id, **self.official_fields(example, prediction)}
+
+
+def reachable(span: Span, borders: Sequence[Borders]) -> tuple[str | None, tuple[int, int] | None]:
+    """Why a gold span cannot be predicted (None: it can), and the characters to learn in its place (None: nothing).
+
+    A span with characters at its edges that the tokenizer drops (white space, control characters) is learned without
+    them, and counts as unreachable all the same.
+    """
+    if any(window.tokens(span.start, span.end) for window in borders):
+        return None, (span.start, span.end)
+    if any(span.start in window.inside or span.end in window.inside for window in borders):
+        return CUT, None
+    starts = sorted({s for window in borders for s in window.first_at if span.start <= s < span.end})
+    ends = sorted({e for window in borders for e in window.last_at if span.start < e <= span.end})
+    if not starts or not ends or starts[0] >= ends[-1]:
+        return DROPPED, None
+    inner = (starts[0], ends[-1])
+    held = any(window.tokens(*inner) for window in borders)
+    if inner == (span.start, span.end):
+        return NO_WINDOW, None
+    return DROPPED, inner if held else None
+
+
+def _most_probable_apart(found: Iterable[ScoredSpan]) -> list[ScoredSpan]:
+    """Answers that do not overlap, the most probable first (then the longer, the earlier); in the order of the text."""
+    kept: list[ScoredSpan] = []
+    for answer in sorted(found, key=lambda a: (-a.probability, a.span.start - a.span.end, a.span)):
+        if all(answer.span.end <= other.span.start or other.span.end <= answer.span.start for other in kept):
+            kept.append(answer)
+    return sorted(kept, key=lambda answer: answer.span)

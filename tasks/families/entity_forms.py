@@ -1,0 +1,149 @@
+"""The two written forms of entities, read and written.
+
+official  {type: {entity: [[start, end], ...]}}                     CLUENER's; ends inclusive
+own       [{"start", "end", "type", "text"?, "probability"?}, ...]   ours and users' own data; ends exclusive
+
+Both count Unicode characters of the text. Everything is checked against the text before it is believed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from clue_cli.contract import Span
+from clue_cli.errors import RowError, Where, did_you_mean
+from tasks.families.values import kind
+
+
+def at(where: Where, *path: Any) -> Where:
+    """The place of a part of a row: at(where, "entities", 2, "end") is FILE:LINE: entities[2].end."""
+    name = ""
+    for part in path:
+        name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else str(part)
+    return Where(where.file, where.line, name)
+
+
+def from_json(value: Any, where: Where) -> Any:
+    """`value`, or what it says where it is a string of JSON (a csv cell); RowError if that is broken."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise RowError(f"entities were expected, found {kind(value)}", where) from None
+
+
+def read_official(value: Any, text: str, types: Sequence[str], where: Where, field: str) -> list[Span]:
+    """The spans of the official form, half open; RowError for a wrong structure, type, offset or entity."""
+    spans: list[Span] = []
+    for type_, entities in _object(value, at(where, field), "{type: {entity: [[start, end], ...]}}").items():
+        place = at(where, field, type_)
+        _check_type(type_, types, place)
+        for entity, pairs in _object(entities, place, "{entity: [[start, end], ...]}").items():
+            place = at(where, field, type_, entity)
+            if not isinstance(pairs, list) or not pairs:
+                raise RowError(f"[[start, end], ...] was expected, found {kind(pairs)}", place)
+            for pair in pairs:
+                spans.append(_official_span(pair, entity, text, type_, place))
+    return spans
+
+
+def _official_span(pair: Any, entity: str, text: str, type_: str, place: Where) -> Span:
+    if not isinstance(pair, list) or len(pair) != 2 or not all(_whole(value) for value in pair):
+        raise RowError(f"[start, end] of whole numbers was expected, found {kind(pair)}", place)
+    start, last = pair
+    _check_range(start, last + 1, text, place, f"[{start}, {last}] (end inclusive)")
+    if text[start : last + 1] != entity:
+        hint = "ends are inclusive in this form" if text[start:last] == entity else _hint(text, entity)
+        found = text[start : last + 1]
+        raise RowError(f"[{start}, {last}] is {found!r} in the text, not {entity!r}", place, hint=hint)
+    return Span(start, last + 1, type_)
+
+
+def read_own(value: Any, text: str, types: Sequence[str], where: Where, field: str) -> list[tuple[Span, float | None]]:
+    """The spans of our own form, each with its probability if it has one; RowError for anything wrong."""
+    if not isinstance(value, list):
+        raise RowError(f"a list of entities was expected, found {kind(value)}", at(where, field))
+    found: list[tuple[Span, float | None]] = []
+    for position, entity in enumerate(value):
+        place = at(where, field, position)
+        if not isinstance(entity, dict):
+            raise RowError(f'{{"start", "end", "type"}} was expected, found {kind(entity)}', place)
+        for name in ("start", "end", "type"):
+            if name not in entity:
+                raise RowError(f'no {name!r}; {{"start", "end", "type"}} was expected, found {kind(entity)}', place)
+        start, end, type_ = entity["start"], entity["end"], entity["type"]
+        for name in ("start", "end"):
+            if not _whole(entity[name]):
+                raise RowError(f"a whole number was expected, found {kind(entity[name])}", at(where, field, position, name))
+        _check_type(type_, types, at(where, field, position, "type"))
+        _check_range(start, end, text, place, f"[{start}, {end}) (end exclusive)")
+        _check_text(entity.get("text"), text, start, end, at(where, field, position, "text"))
+        probability = entity.get("probability")
+        if probability is not None and (isinstance(probability, bool) or not isinstance(probability, (int, float))):
+            raise RowError(f"a number was expected, found {kind(probability)}", at(where, field, position, "probability"))
+        found.append((Span(start, end, type_), None if probability is None else float(probability)))
+    return found
+
+
+def _check_text(given: Any, text: str, start: int, end: int, place: Where) -> None:
+    if given is None or given == text[start:end]:
+        return
+    if not isinstance(given, str):
+        raise RowError(f"a text was expected, found {kind(given)}", place)
+    hint = "ends are exclusive in this form" if text[start : end + 1] == given else _hint(text, given)
+    raise RowError(f"[{start}, {end}) is {text[start:end]!r} in the text, not {given!r}", place, hint=hint)
+
+
+def _hint(text: str, entity: str) -> str | None:
+    if entity in text and any(ord(character) > 0xFFFF for character in text):
+        return "offsets count Unicode characters; one emoji is one, not two"
+    if entity in text:
+        return f"it stands at character {text.find(entity)}"
+    return None
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _object(value: Any, place: Where, expected: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise RowError(f"{expected} was expected, found {kind(value)}", place)
+    return value
+
+
+def _check_type(type_: Any, types: Collection[str], place: Where) -> None:
+    if not isinstance(type_, str):
+        raise RowError(f"the type must be a string, found {kind(type_)}", place)
+    if type_ not in types:
+        raise RowError(did_you_mean(type_, types, "entity type"), place)
+
+
+def _check_range(start: int, end: int, text: str, place: Where, shown: str) -> None:
+    if start < 0 or end > len(text):
+        raise RowError(f"{shown} reaches beyond the text, which has {len(text)} characters", place)
+    if start >= end:
+        raise RowError(f"{shown} holds no character", place)
+
+
+def write_official(text: str, spans: Iterable[Span], types: Sequence[str]) -> dict[str, dict[str, list[list[int]]]]:
+    """Spans in the official form, ends inclusive: types in the order of the set, entities in that of the text."""
+    label: dict[str, dict[str, list[list[int]]]] = {}
+    for span in sorted(spans, key=lambda span: (types.index(span.type), span.start, span.end)):
+        entities = label.setdefault(span.type, {})
+        entities.setdefault(text[span.start : span.end], []).append([span.start, span.end - 1])
+    return label
+
+
+def write_own(text: str, spans: Sequence[Span], probabilities: Sequence[float] | None) -> list[dict[str, Any]]:
+    """Spans in our own form, half open, in the order given, with their probabilities where wanted."""
+    entities: list[dict[str, Any]] = []
+    for position, span in enumerate(spans):
+        entity = {"start": span.start, "end": span.end, "type": span.type, "text": text[span.start : span.end]}
+        if probabilities is not None:
+            entity["probability"] = float(probabilities[position])
+        entities.append(entity)
+    return entities

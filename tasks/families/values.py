@@ -1,0 +1,37 @@
+"""Values of rows and declarations: what they are in words, and their way to JSON and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+_KINDS = {str: "the text", bool: "the truth value", int: "the number", float: "the number", list: "the list"}
+
+
+def kind(value: Any) -> str:
+    """What a JSON value is, in words and shortened, for messages."""
+    if value is None:
+        return "null"
+    if isinstance(value, (list, dict)) and not value:
+        return f"an empty {'list' if isinstance(value, list) else 'object'}"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return f"{_KINDS.get(type(value), 'the object')} {text if len(text) <= 40 else text[:37] + '...'}"
+
+
+def jsonable(value: Any) -> Any:
+    """Tuples as lists, mappings as dicts, all the way down."""
+    if isinstance(value, Mapping):
+        return {key: jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [jsonable(item) for item in value]
+    return value
+
+
+def frozen(value: Any) -> Any:
+    """Lists as tuples, all the way down: the inverse of `jsonable`."""
+    if isinstance(value, Mapping):
+        return {key: frozen(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return tuple(frozen(item) for item in value)
+    return value
