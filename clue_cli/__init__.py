@@ -1,0 +1,26 @@
+"""clue: baselines on the Chinese benchmarks CLUE and LIC2020.
+
+    import clue_cli
+    clue_cli.load("runs/tnews/...").predict(["今天股市大涨"])
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clue_cli.prediction import Predictor
+
+__all__ = ["load"]
+
+
+def load(run: str | Path, *, device: str | None = None, precision: str | None = None) -> Predictor:
+    """A run's model, ready to answer: `load(RUN).predict([...])`, the same answers as `clue predict RUN`.
+
+    device: "cpu", "cuda", "mps"; None takes the best at hand. precision: "bf16" or "float32"; None takes bf16 where
+    the hardware is fast at it. UserError where `run` is not a run's directory.
+    """
+    from clue_cli.prediction import Predictor
+
+    return Predictor.load(run, device=device, precision=precision)

@@ -66,7 +66,9 @@ class AnswerStream:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             with writing("standard output"):
                 sys.stdout.flush()
@@ -82,7 +84,7 @@ class AnswerStream:
             if self._colored:
                 _print_marked(text)
             else:
-                sys.stdout.write(text)
+                sys.stdout.buffer.write(text.encode())
             if self.count % FLUSH_EVERY == 0:
                 sys.stdout.flush()
 
@@ -134,6 +136,8 @@ class AnswerFile:
             with writing(self.place):
                 self._file: IO[bytes] = self.path.open("wb")
             return
+        with writing(self.place):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.part.exists() and not force and not resume:
             hint = "--resume continues it, --force starts anew"
             raise UserError("is there from a prediction that was broken off", where=str(self.part), hint=hint)
@@ -151,18 +155,18 @@ class AnswerFile:
 
     def _continue(self) -> None:
         self._compare()
-        end = 0
+        position = 0
         with writing(self.place), self.part.open("rb") as file:
             records = self.form.records(file)
             headers = list(itertools.islice(records, self.form.header_records))
-            for self.answered, (_, end) in enumerate(records, start=1):
-                pass
+            for _, end in records:
+                self.answered, position = self.answered + 1, end
         if self.answered and headers:
             self.form.resume(headers[0][0])
         with writing(self.place):
             self._file = self.part.open("r+b")
-            self._file.truncate(end)
-            self._file.seek(end)
+            self._file.truncate(position)
+            self._file.seek(position)
 
     def _compare(self) -> None:
         """UserError where the broken-off file was made of something else, or nobody knows of what."""
@@ -170,13 +174,15 @@ class AnswerFile:
         try:
             before = json.loads(self.about.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise UserError(f"does not say what {self.part.name} was made of: {error}", where=str(self.about), hint=hint) from error
+            found = f"does not say what {self.part.name} was made of: {error}"
+            raise UserError(found, where=str(self.about), hint=hint) from error
         now = json.loads(json.dumps(self.made_of))
         if not isinstance(before, dict):
             raise UserError("is not one that clue wrote", where=str(self.about), hint=hint)
         for name in (*now, *before):
             if before.get(name) != now.get(name):
-                change = "" if name == "run" else f": {json.dumps(before.get(name), ensure_ascii=False)} then, {json.dumps(now.get(name), ensure_ascii=False)} now"
+                then, today = (json.dumps(values.get(name), ensure_ascii=False) for values in (before, now))
+                change = "" if name == "run" else f": {then} then, {today} now"
                 raise UserError(f"was made with another {name}{change}", where=str(self.part), hint=hint)
 
     def _open_rejects(self, replace: bool) -> None:
@@ -204,9 +210,9 @@ class AnswerFile:
         if self.answered:
             with self.part.open("rb") as file:
                 records = itertools.islice(self.form.records(file), self.form.header_records, None)
-                for number, (example, (record, _)) in enumerate(
-                    zip(examples, itertools.islice(records, self.answered), strict=False), start=1
-                ):
+                written = itertools.islice(records, self.answered)
+                # The records first: when they end, zip has not drawn an example that nobody would see.
+                for number, ((record, _), example) in enumerate(zip(written, examples, strict=False), start=1):
                     if not self.form.agrees(record, example):
                         raise UserError(
                             f"its answer number {number} is not to the row at {example.where}: the input has changed",
@@ -230,7 +236,9 @@ class AnswerFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.finished:
             return
         if kind is None:

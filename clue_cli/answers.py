@@ -27,14 +27,17 @@ ASIDE = "_input"
 
 
 class AnswerForm(Protocol):
-    """One way to write answers. `name` as typed after `--format`; `suffix` of its files; `header_records` before the rows."""
+    """One way to write answers: `name` as typed after `--format`, `suffix` of its files.
+
+    `header_records` stand before the rows.
+    """
 
     name: str
     suffix: str
     header_records: int
 
     def check(self, example: Example) -> None:
-        """RowError where a row does not fit the rows before it; asked about every row, in order, before it is answered."""
+        """RowError where a row does not fit the rows before it; asked about every row, in order, when it is read."""
         ...
 
     def record(self, example: Example, prediction: Prediction, fields: Mapping[str, Any]) -> str:
@@ -222,9 +225,9 @@ class Table:
     def record(self, example: Example, prediction: Prediction, fields: Mapping[str, Any]) -> str:
         """See `AnswerForm`."""
         spans = prediction.answer if _is_spans(prediction.answer) else None
-        shown = {
-            name: value for name, value in fields.items() if not (spans is not None and isinstance(value, (list, tuple)))
-        }
+        # Spans are marked in the text; listing them too would say everything twice.
+        listed = spans is not None
+        shown = {name: value for name, value in fields.items() if not (listed and isinstance(value, (list, tuple)))}
         header = ""
         if self.columns is None:
             self.columns = list(shown)

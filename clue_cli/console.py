@@ -4,7 +4,7 @@ Results go to standard output; messages, warnings, progress and errors to standa
 the start of a command, what is shown:
 
 quiet   no messages and no progress; warnings, errors and results stay
-color   off by `--no-color`, by the variable NO_COLOR, and wherever the stream is no terminal
+color   False: none (`--no-color`); None: as the terminal and the variable NO_COLOR say
 json    standard output holds exactly one JSON document (`emit_json`); `result` and `table` print nothing
 debug   `fail` shows the traceback
 silent  nothing at all but errors: the processes beside the main one
@@ -49,7 +49,7 @@ REDRAW_EVERY = 0.1
 @dataclass
 class _Settings:
     quiet: bool = False
-    color: bool = True
+    color: bool | None = None
     json: bool = False
     debug: bool = False
     silent: bool = False
@@ -61,7 +61,7 @@ _consoles: dict[str, Console] = {}
 
 
 def configure(
-    *, quiet: bool = False, color: bool = True, json: bool = False, debug: bool = False, silent: bool = False
+    *, quiet: bool = False, color: bool | None = None, json: bool = False, debug: bool = False, silent: bool = False
 ) -> None:
     """Decide what is shown from here on; called once by every command, before anything is printed."""
     global _settings
@@ -98,7 +98,7 @@ def __getattr__(name: str) -> Console:
             stderr=name == "err",
             quiet=_settings.silent or (name == "out" and _settings.json),
             # None leaves the decision to rich, which knows NO_COLOR.
-            no_color=None if _settings.color else True,
+            no_color=True if _settings.color is False else None,
             markup=False,
             highlight=False,
             emoji=False,
@@ -139,6 +139,13 @@ def result(text: str = "") -> None:
     _line("out", text)
 
 
+def write(text: str) -> None:
+    """Text that goes to standard output as it is (a CSV file, a page); nothing with `--json`."""
+    if not (_settings.json or _settings.silent):
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
 def message(text: str) -> None:
     """A line about what is going on, on standard error; nothing with `--quiet`."""
     if not is_quiet():
@@ -173,7 +180,8 @@ def fail(error: BaseException, debug: bool | None = None) -> int:
     from rich.text import Text as RichText
 
     # A console of its own: errors are shown by silent processes too.
-    console = RichConsole(stderr=True, markup=False, highlight=False, no_color=None if _settings.color else True)
+    no_color = True if _settings.color is False else None
+    console = RichConsole(stderr=True, markup=False, highlight=False, no_color=no_color)
     line = RichText("error: ", style="bold red")
     line.append(clean(" ".join(text.split())))
     line.stylize("not bold default", 7)
@@ -223,13 +231,13 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: `number` right-aligned, floats with `digits` decimals; `best` sets its highest number in bold.
+    """A column: `right` right-aligned (numbers), floats with `digits` decimals; `best` sets its highest number in bold.
 
     `fold` lets long text go on in the next line; without it the column is never narrowed.
     """
 
     header: str
-    number: bool = False
+    right: bool = False
     best: bool = False
     digits: int = 2
     fold: bool = True
@@ -255,7 +263,7 @@ def _cell(value: Any, column: Column) -> Text:
     return RichText(clean(str(value)))
 
 
-def build_table(columns: Sequence[Column | str], rows: Sequence[Sequence[Any]], title: str | None = None) -> Table:
+def build_table(columns: Sequence[Column | str], rows: Sequence[Sequence[Any]]) -> Table:
     """The rich table that `table` prints; a column given as a string counts as numbers if all its cells are numbers."""
     from rich import box
     from rich.table import Table as RichTable
@@ -263,18 +271,17 @@ def build_table(columns: Sequence[Column | str], rows: Sequence[Sequence[Any]], 
 
     grid = RichTable(
         box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1), header_style="bold",
-        title=RichText(clean(title), style="bold") if title else None, title_justify="left",
     )
     kinds: list[Column] = []
     for position, column in enumerate(columns):
         if isinstance(column, str):
             cells = [row[position] for row in rows if row[position] is not None]
             numbers = bool(cells) and all(isinstance(c, (int, float)) and not isinstance(c, bool) for c in cells)
-            column = Column(column, number=numbers)
+            column = Column(column, right=numbers)
         kinds.append(column)
         grid.add_column(
-            RichText(clean(column.header)), justify="right" if column.number else "left",
-            overflow="fold", no_wrap=not column.fold or column.number,
+            RichText(clean(column.header)), justify="right" if column.right else "left",
+            overflow="fold", no_wrap=not column.fold or column.right,
         )
     best = [
         max((row[i] for row in rows if isinstance(row[i], (int, float))), default=None) if kind.best else None
@@ -294,7 +301,9 @@ def table(columns: Sequence[Column | str], rows: Sequence[Sequence[Any]], *, tit
 
     Cells: None (empty), bool, int, float, `Cell`, anything else by `str`.
     """
-    _console("out").print(build_table(columns, rows, title))
+    if title:
+        _line("out", "", "bold", clean(title))
+    _console("out").print(build_table(columns, rows))
 
 
 def duration(seconds: float) -> str:

@@ -211,7 +211,10 @@ class Metric(Protocol):
 class TextEncoder(Protocol):
     """Text to tokens with offsets into the original characters (see `clue_cli.encoders.text`)."""
 
-    fingerprint: str
+    @property
+    def fingerprint(self) -> str:
+        """A hash of everything that decides which tokens a text becomes."""
+        ...
 
     def encode(
         self, texts: Sequence[tuple[str, ...]], limits: Limits, *, windows: bool, offsets: bool, segments: str
@@ -256,6 +259,14 @@ class Task(Protocol):
     """Split -> rows of its official file, unusable ones included; empty where nobody knows."""
     own: bool
     """Whether the data are the user's: then there are no official files to compare with."""
+    label_names: Mapping[str, str]
+    """What labels mean, for people; may be empty."""
+    hub: str
+    """The task's configuration in the CLUE set on the Hugging Face hub; empty where it is not there."""
+
+    def split(self, name: str) -> str:
+        """The split that `name` means ("test" is test1.1 where there are two); UserError if there is none."""
+        ...
 
     def has_split(self, source: Source, split: str) -> bool:
         """Whether `source` holds a file of this split."""
@@ -302,8 +313,23 @@ class Task(Protocol):
         """Arguments of the head's constructor beside the hidden size (`classes=15`, `types=10`)."""
         ...
 
-    def recipe_for(self, head: str, size: str) -> tuple[Recipe, dict[str, str]]:
-        """The recipe for a head and an encoder size, and for each field where its value comes from."""
+    def recipe_for(self, head: str, size: str, named: str | None = None) -> tuple[Recipe, dict[str, str]]:
+        """The recipe for a head and an encoder size, and for each field where its value comes from.
+
+        `named` lays a recipe chosen by name (`clue-bert4keras`) over it; UserError for one that the task has not.
+        """
+        ...
+
+    def all_named_recipes(self) -> dict[str, dict[str, Any]]:
+        """Recipes to choose by name: what each of them sets."""
+        ...
+
+    def with_fields(self, names: Sequence[str]) -> Task:
+        """The same task on other input fields; UserError for an unknown one."""
+        ...
+
+    def with_labels(self, labels: Sequence[str]) -> Task:
+        """The same task on a user's own data with their labels: nothing official is left of it."""
         ...
 
     def write_submission(self, predictions: Iterable[tuple[Example, Prediction]], split: str, path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 
 from clue_cli.contract import Example, Limits, Tally
+from clue_cli.errors import UserError
 
 if TYPE_CHECKING:
     from clue_cli.contract import Task, TextEncoder
@@ -36,7 +37,7 @@ REPLACEMENT = "\ufffd"
 class Encoding:
     """How texts become tokens, for the measurements that need it.
 
-    encoder:   what the name on the table is.
+    encoder:   the encoder's name.
     text:      the encoder's way from text to tokens; `joined` the same without splitting Chinese characters, where that
                makes a difference.
     unknown:   the id of the unknown token; None where the tokenizer has none.
@@ -47,6 +48,31 @@ class Encoding:
     limits: Limits
     joined: TextEncoder | None = None
     unknown: int | None = None
+
+    @classmethod
+    def load(
+        cls, task: Task, encoder: str | None, *, scratch: bool = False, head: str | None = None,
+        max_length: int | None = None, overlap: int | None = None,
+    ) -> Encoding:  # fmt: skip
+        """The encoder by name and the limits of a training with it: the recipe's where none are given.
+
+        UserError for an encoder that cannot be used, and for a length that it was not made for.
+        """
+        from clue_cli.encoders import HFTextEncoder, load_encoder
+
+        loaded = load_encoder(encoder, scratch=scratch)
+        recipe, _ = task.recipe_for(head or task.default_head, loaded.size)
+        limits = Limits(
+            recipe.max_length if max_length is None else max_length, recipe.overlap if overlap is None else overlap
+        )
+        if loaded.max_positions is not None and limits.max_length > loaded.max_positions:
+            stated = f"{limits.max_length} tokens are more than the {loaded.max_positions} positions of {loaded.name}"
+            raise UserError(stated, where="--max-length")
+        text = loaded.text_encoder
+        joined = None
+        if task.spans and text.splits_chinese:
+            joined = HFTextEncoder(text.tokenizer, takes_segments=text.takes_segments, split_cjk=False)
+        return cls(loaded.name, text, limits, joined, text.tokenizer.unk_token_id)
 
 
 @dataclass

@@ -198,7 +198,7 @@ def check_official(found: Description) -> Grades:
         elif split.official is None and split.official_rows not in (None, split.rows):
             yield "warn", f"{split.file} has {_rows(split)}"
         else:
-            yield "good", f"{name} official" if split.official else f"{name}: no hash known, {_rows(split)}"
+            yield "good", f"{split.file} official" if split.official else f"{split.file}: no hash known, {_rows(split)}"
 
 
 def _rows(split: SplitDescription) -> str:
@@ -311,11 +311,12 @@ def check_unknown(found: Description) -> Grades:
         if split.tokens is not None:
             share = _share(split.unknown_tokens, split.tokens.total)
             status = grade(share, UNKNOWN_WARN, UNKNOWN_FAIL)
-            yield status, f"{name}: {percent(split.unknown_tokens, split.tokens.total)} of the tokens are unknown"
+            yield status, f"{name} {percent(split.unknown_tokens, split.tokens.total)}"
 
 
 def check_reach(found: Description) -> Grades:
     """The tokens can express the gold spans."""
+    measured = [split.spans for split in found.splits.values() if split.spans is not None and split.spans.gold]
     for name, split in found.splits.items():
         reach = split.spans
         if reach is None or not reach.gold:
@@ -323,10 +324,17 @@ def check_reach(found: Description) -> Grades:
         text = f"{name}: {reach.reachable:,} of {reach.gold:,} gold spans within reach"
         if reach.reachable < reach.gold:
             reasons = ", ".join(f"{amount:,} {reason}" for reason, amount in reach.reasons.items())
-            text += f", recall at most {percent(reach.reachable, reach.gold)} ({reasons})"
+            text += f", recall at most {_bound(reach.reachable, reach.gold)} ({reasons})"
         if reach.joined is not None:
-            text += f"; {percent(reach.joined, reach.gold)} if Chinese characters were not split"
+            text += f"; without splitting Chinese characters {_bound(reach.joined, reach.gold)}"
         yield grade(_share(reach.reachable, reach.gold), REACH_WARN, REACH_FAIL), text
+    if measured and all(reach.joined is None for reach in measured):
+        yield "good", "the tokenizer joins no Chinese characters, so none have to be split"
+
+
+def _bound(part: int, whole: int) -> str:
+    # Rounded down: a bound must not promise more than there is.
+    return f"{10_000 * part // whole / 100:.2f} %"
 
 
 CHECKS: Mapping[str, tuple[Callable[[Description], Grades], str | None]] = {

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clue_cli.contract import Answering, Example, Prediction, Tally
+from clue_cli.drawing import drawn
+from clue_cli.errors import UserError
 from clue_cli.files import atomic_write
 from clue_cli.scoring import Score, Threshold, best_threshold, item_statistics, make_metric, score
 
 if TYPE_CHECKING:
     from clue_cli.contract import Task
     from clue_cli.model import Model
-    from clue_cli.record import Result
+    from clue_cli.record import DataInfo, Result
 
 
 @dataclass
@@ -81,8 +83,6 @@ def tune_threshold(model: Model, examples: Sequence[Example], *, floor: float = 
     Candidates are decoded down to the raw score `floor`. The raw score is got back from the probability that stands
     with each span, sigma(2 s).
     """
-    from clue_cli.errors import UserError
-
     if not model.head.thresholded:
         raise UserError(
             f"the head {model.settings.head} has no threshold to tune", where="--tune-threshold",
@@ -113,3 +113,102 @@ def write_predictions(path: Path, task: Task, result: DevResult) -> None:
                 name: item_statistics(metric, example, prediction) for name, metric in metrics.items()
             }
             file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+LENGTHS = (0, 16, 32, 64, 128, 256, 512)
+"""Slices of `clue eval`: texts of at least so many characters."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The primary figure on the items whose texts have `low` to `high` characters."""
+
+    low: int
+    high: int
+    items: int
+    figure: float
+
+
+@dataclass
+class Evaluation:
+    """What `clue eval` found: the result, on which data, by the metric that ranks."""
+
+    result: DevResult
+    data: DataInfo
+    metric: str
+    split: str
+
+    def by_length(self) -> list[Slice]:
+        """The ranking metric by length of the text in characters; empty slices left out."""
+        found = []
+        for low, end in zip(LENGTHS, (*LENGTHS[1:], None), strict=True):
+            pairs = [
+                pair for pair in self.result.pairs
+                if (size := sum(map(len, pair[0].texts))) >= low and (end is None or size < end)
+            ]
+            if pairs:
+                high = max(sum(map(len, example.texts)) for example, _ in pairs)
+                value = score(make_metric(self.result.task, self.metric), pairs)
+                found.append(Slice(low, high, value.items, value.figure))
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as JSON values."""
+        return {
+            "split": self.split, "sample": self.data.sample, "threshold": self.result.threshold,
+            "threshold_origin": self.result.threshold_origin, "left_out": self.result.tally.as_dict(),
+            "metrics": [value.as_dict() for value in self.result.scores.values()],
+            "by_length": [asdict(piece) for piece in self.by_length()],
+        }
+
+
+def evaluate_run(
+    run: Path, *, split: str = "dev", data: str | None = None, encoding: str = "utf-8", limit: int | None = None,
+    threshold: float | None = None, tune: bool = False, device: str | None = None, precision: str | None = None,
+    save: bool = True,
+) -> Evaluation:
+    """Score the model of `run` on a split, and with `save` write the figures into its record.
+
+    Without `data`, `$CLUE_DATA` or the shipped sample serve; UserError where the run was trained on other data than the
+    sample and none are given.
+    """
+    from clue_cli.prediction import Predictor
+    from clue_cli.record import DataFile, DataInfo, Record
+    from clue_cli.sources import locate
+
+    record = Record.load(run)
+    model = Predictor.load(run, device=device, precision=precision).model
+    task = model.task
+    source, sample = locate(task.name, data, hub=task.hub, encoding=encoding)
+    if sample and not record.data.sample:
+        raise UserError("this run was not trained on the shipped sample: say where its data are", where="--data")
+    tally = Tally()
+    examples = drawn(list(task.read(source, split, tally)), limit, record.seed)
+    answering, origin = None, "default"
+    if tune:
+        found = tune_threshold(model, examples)
+        answering, origin = Answering(threshold=found.threshold), f"tuned on {split}"
+        model.settings = replace(model.settings, threshold=found.threshold)
+    elif threshold is not None:
+        answering, origin = Predictor(model).answering(threshold=threshold), "option"
+    elif model.threshold is not None:
+        origin = "the run's own"
+    result = evaluate(model, examples, answering)
+    result.threshold_origin = origin
+    tally.merge(result.tally)
+    result.tally = tally
+    file = task.file_of(source, split)
+    sha = source.sha256(file)
+    info = DataInfo(
+        files=[DataFile(name=file, split=split, sha256=sha, official=task.official.get(file) == sha, rows=len(examples))],
+        sample=sample, rows={split: len(examples)}, left_out={split: tally.as_dict()}, eval_limit=limit,
+    )
+    if save:
+        own = any(known.split == split and known.sha256 == sha for known in record.data.files)
+        for value in result.results(split):
+            value.data = None if own and limit == record.data.eval_limit else info
+            record.add_result(value)
+        record.save(run)
+        if tune:
+            model.write_settings(run / "model")
+    return Evaluation(result, info, record.metrics[0], split)

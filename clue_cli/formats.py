@@ -31,7 +31,7 @@ INPUT_FORMATS = ("jsonl", "csv", "tsv", "text")
 _ENDINGS = {
     ".json": "jsonl", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".txt": "text"
 }  # fmt: skip
-_PACKED = (".gz", ".bz2", ".xz")
+PACKED = (".gz", ".bz2", ".xz")
 _ARCHIVES = (".zip", ".tar", ".tgz", ".rar", ".7z", ".zst")
 
 Lines = Iterator[tuple[int, str]]
@@ -49,7 +49,7 @@ def input_format(path: str, chosen: str | None = None) -> str | None:
     if path == "-":
         return None
     name = Path(path.lower())
-    ending = name.with_suffix("").suffix if name.suffix in _PACKED else name.suffix
+    ending = name.with_suffix("").suffix if name.suffix in PACKED else name.suffix
     if ending in _ARCHIVES:
         hint = "unpack it; an official zip goes with --data ZIP --split test"
         raise UserError("an archive cannot be predicted", where=path, hint=hint)

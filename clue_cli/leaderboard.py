@@ -12,12 +12,15 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from clue_cli.errors import UserError, did_you_mean
 from clue_cli.record import DataInfo, Record, Result
 from clue_cli.references import Reference, averages, references
+
+PUBLISHED_CHOICES = ("none", "main", "all")
+"""Which published figures stand beside ours: none, the best-known systems, or all of them."""
 
 SAMPLE = "shipped sample data, not the benchmark"
 UNOFFICIAL = "data files that are not the official ones"
@@ -145,8 +148,8 @@ def build(
         columns = list(dict.fromkeys(Column(r.task, r.metric) for r in others if _reference_fits(r, filters)))
     ranks = {task: position for position, task in enumerate(order)}
     columns.sort(key=lambda column: (ranks.get(column.task, len(ranks)), column.task))
-    shown = [r for r in others if _reference_fits(r, filters) and (published == "all" or (r.main and not r.disputed))]
-    reference_rows = _reference_rows(shown, set(columns))
+    shown = [r for r in others if _reference_fits(r, filters) and (published == "all" or r.main)]
+    reference_rows = _reference_rows(shown, set(columns), filters)
     for row in (*rows, *reference_rows):
         _add_averages(row)
     for group in (rows, reference_rows):
@@ -319,7 +322,7 @@ def _reference_fits(reference: Reference, filters: Filters) -> bool:
     )
 
 
-def _reference_rows(shown: Iterable[Reference], columns: set[Column]) -> list[Row]:
+def _reference_rows(shown: Iterable[Reference], columns: set[Column], filters: Filters) -> list[Row]:
     """Published rows: one for each system, encoder, source and split."""
     rows: dict[tuple[str, ...], Row] = {}
     for reference in shown:
@@ -327,11 +330,10 @@ def _reference_rows(shown: Iterable[Reference], columns: set[Column]) -> list[Ro
         if column not in columns:
             continue
         key = (reference.system, reference.encoder, reference.size, reference.source, reference.split)
-        row = rows.setdefault(key, Row(reference.encoder, reference.system, source=reference.source))
-        if reference.split in ("test1.0", "test1.1"):
-            row.details = (reference.split,)
-        marks = reference.notes if not reference.disputed else (f"disputed: {'; '.join(reference.notes)}",)
-        row.cells[column] = Cell(reference.score, reference.split, marks=marks)
+        split = (reference.split,) if reference.split != filters.split else ()
+        details = ((reference.size,) if reference.size else ()) + split
+        row = rows.setdefault(key, Row(reference.encoder, reference.system, details, source=reference.source))
+        row.cells[column] = Cell(reference.score, reference.split, marks=reference.notes)
     for row in rows.values():
         _lift_marks(row)
     return list(rows.values())
@@ -343,7 +345,7 @@ def _lift_marks(row: Row) -> None:
     row.marks = tuple(shared)
     for column, cell in row.cells.items():
         marks = tuple(mark for mark in cell.marks if mark not in shared)
-        row.cells[column] = Cell(**{**cell.__dict__, "marks": marks})
+        row.cells[column] = replace(cell, marks=marks)
 
 
 def _add_averages(row: Row) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -103,15 +104,15 @@ class View:
 
 def as_table(board: Leaderboard, width: int) -> list[Any]:
     """What rich prints, piece by piece: columns are cut into blocks that fit `width`."""
+    from rich.text import Text
+
     view, pieces = View(board), []
     for title, rows in ((None, board.rows), (PUBLISHED, board.references)):
         for block in _blocks(view, rows, width):
-            table = _block(view, rows, block, title)
+            table = _block(view, rows, block)
             if table is not None:
-                pieces += [table, ""]
+                pieces += [Text(title, style="bold"), table, ""] if title else [table, ""]
                 title = None
-    from rich.text import Text
-
     pieces += [Text(console.clean(f"{letter}  {text}"), style="dim") for letter, text in view.footnotes()]
     return pieces + [Text(console.clean(line), style="dim") for line in view.remarks()]
 
@@ -140,9 +141,9 @@ def _blocks(view: View, rows: Sequence[Row], width: int) -> list[list[Column | s
     return blocks
 
 
-def _block(view: View, rows: Sequence[Row], keys: Sequence[Column | str], title: str | None) -> Any:
+def _block(view: View, rows: Sequence[Row], keys: Sequence[Column | str]) -> Any:
     """One block as a rich table, None if no row has a figure in it."""
-    columns = [console.Column("system"), *(console.Column("\n".join(view.header(k)), number=True) for k in keys)]
+    columns = [console.Column("system"), *(console.Column("\n".join(view.header(k)), right=True) for k in keys)]
     lines = []
     for row in rows:
         cells = [view.cell(row, key) for key in keys]
@@ -150,7 +151,7 @@ def _block(view: View, rows: Sequence[Row], keys: Sequence[Column | str], title:
             name, more = view.system(row)
             texts = [console.Cell(shown.main, bold=shown.best, under=shown.under) for shown in cells]
             lines.append([console.Cell(name, under=more), *texts])
-    return console.build_table(columns, lines, title) if lines else None
+    return console.build_table(columns, lines) if lines else None
 
 
 def _escaped(text: str) -> str:
@@ -276,3 +277,18 @@ def as_html(board: Leaderboard) -> str:
     return page.from_string(text).render(
         split=board.split, sections=sections, footnotes=view.footnotes(), remarks=view.remarks()
     )
+
+
+def as_text(board: Leaderboard, form: str, width: int = 120) -> str:
+    """The table in one of `FORMATS`, as the text of a file; `width` for the terminal's form."""
+    if form == "table":
+        from rich.console import Console
+
+        text = io.StringIO()
+        console_ = Console(file=text, width=width, markup=False, highlight=False, emoji=False, no_color=True)
+        for piece in as_table(board, width):
+            console_.print(piece)
+        return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+    if form == "json":
+        return json.dumps(as_document(board), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+    return {"markdown": as_markdown, "csv": as_csv, "html": as_html}[form](board)

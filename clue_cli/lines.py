@@ -55,7 +55,7 @@ class Row(NamedTuple):
 
 
 def check_encoding(encoding: str) -> str:
-    """The encoding's name; `utf-8-sig` is plain UTF-8, since a byte order mark is dropped anyway. UserError if unknown."""
+    """The encoding's name; `utf-8-sig` is plain UTF-8 (a byte order mark is dropped anyway). UserError if unknown."""
     try:
         "".encode(encoding)
     except LookupError:

@@ -28,7 +28,7 @@ from clue_cli.precision import choose_device, choose_precision, compute_in_bf16
 if TYPE_CHECKING:
     from clue_cli.contract import Answering, Feature, Recipe, Task
     from clue_cli.encoders.loading import Encoder
-    from clue_cli.encoders.text import HFTextEncoder
+    from heads.base import Head
 
 SETTINGS = "clue.json"
 
@@ -52,10 +52,10 @@ class Model(nn.Module):
     """
 
     def __init__(
-        self, task: Task, encoder: Encoder, head: nn.Module, text_encoder: HFTextEncoder, settings: ModelSettings
+        self, task: Task, encoder: Encoder, head: Head, settings: ModelSettings
     ) -> None:
         super().__init__()
-        self.task, self.text_encoder, self.settings = task, text_encoder, settings
+        self.task, self.settings, self.text_encoder = task, settings, encoder.text_encoder
         self.encoder, self.head = encoder, head
         self.limits = Limits(settings.max_length, settings.overlap)
         self.device = torch.device("cpu")
@@ -78,20 +78,18 @@ class Model(nn.Module):
     ) -> Model:
         """A new model: the encoder as loaded, the head with random weights (drawn from torch's global generator)."""
         from clue_cli.encoders.loading import load_encoder
-        from clue_cli.encoders.text import HFTextEncoder
 
         loaded = load_encoder(
             encoder, scratch=scratch, dropout=recipe.dropout, attention_dropout=recipe.attention_dropout,
             gradient_checkpointing=recipe.gradient_checkpointing, allow_random=allow_random,
         )
-        text_encoder = HFTextEncoder.load(loaded.location)
         pooling = recipe.pooling or loaded.default_pooling
         config = dict(task.head_config(head))
         config["dropout"] = recipe.dropout
         if class_weights is not None:
             config["class_weights"] = list(class_weights)
         settings = ModelSettings(head, pooling, recipe.segments, recipe.max_length, recipe.overlap)
-        return cls(task, loaded, _head_class(task, head)(loaded.hidden_size, **config), text_encoder, settings)
+        return cls(task, loaded, _head_class(task, head)(loaded.hidden_size, **config), settings)
 
     def to_device(self, device: str | torch.device | None = None, precision: str | None = None) -> Model:
         """Move to `device` (None: the best at hand) and compute in `precision` (None: the fastest); once only."""
@@ -140,7 +138,6 @@ class Model(nn.Module):
         with saving(beside):
             beside.mkdir(parents=True)
             self.encoder.save(beside / "encoder")
-            self.text_encoder.save(beside / "encoder")
             weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.head.state_dict().items()}
             save_file(weights, str(beside / "head.safetensors"))
             self.write_settings(beside)
@@ -172,7 +169,6 @@ class Model(nn.Module):
     def load(cls, directory: Path) -> Model:
         """The model that `save` wrote, float32, on the processor. UserError names what is missing or wrong."""
         from clue_cli.encoders.loading import load_encoder
-        from clue_cli.encoders.text import HFTextEncoder
         from clue_cli.registry import restore_task
 
         document = read_settings(directory)
@@ -190,7 +186,7 @@ class Model(nn.Module):
         encoder.name = document.get("encoder", {}).get("name", encoder.name)
         head = _head_class(task, settings.head)(encoder.hidden_size, **config)
         _load_head(head, directory / "head.safetensors")
-        return cls(task, encoder, head, HFTextEncoder.load(str(directory / "encoder")), settings).eval()
+        return cls(task, encoder, head, settings).eval()
 
 
 def read_settings(directory: Path) -> dict[str, Any]:

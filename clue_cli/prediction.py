@@ -209,7 +209,8 @@ class Predictor:
             raise UserError(f"must be at least 1, got {top_k}", where="--top-k")
         if threshold is not None and not self.model.head.thresholded:
             raise UserError(f"the head {type(self.model.head).__name__} has no threshold", where="--threshold")
-        return Answering(threshold=self.model.threshold if threshold is None else threshold, top_k=top_k)
+        threshold = self.model.threshold if threshold is None else threshold
+        return Answering(threshold=threshold, top_k=top_k, flat=self.model.head.flat)
 
     def examples(
         self, examples: Iterable[Example], options: Answering | None = None, *, answered: int = 0
@@ -241,7 +242,8 @@ class Predictor:
         bad item by its index.
         """
         if isinstance(items, (str, Mapping)):
-            raise UserError("predict takes a list of items", hint=f"predict([{'...' if isinstance(items, str) else '{...}'}])")
+            hint = "predict([text])" if isinstance(items, str) else "predict([row])"
+            raise UserError("predict takes a list of items", hint=hint)
         options = self.answering(threshold=threshold, top_k=top_k)
         stream = self.examples((self._example(item, index) for index, item in enumerate(items)), options)
         return [
@@ -257,8 +259,8 @@ class Predictor:
         else:
             texts = (item,) if isinstance(item, str) else item
             if not isinstance(texts, (tuple, list)) or not all(isinstance(text, str) for text in texts):
-                kind = type(item).__name__
-                raise UserError(f"a text, a tuple of texts or a mapping of fields was expected, got {kind}", where=where)
+                wanted = "a text, a tuple of texts or a mapping of fields was expected"
+                raise UserError(f"{wanted}, got {type(item).__name__}", where=where)
             if len(texts) != len(fields):
                 needed = f"{len(fields)} text{'s' if len(fields) > 1 else ''} ({', '.join(fields)})"
                 raise UserError(f"{self.task.name} takes {needed}, got {len(texts)}", where=where)
@@ -321,7 +323,8 @@ class Predictor:
         halves = _halves(features)
         if halves is None:
             length = max(feature.length for feature in features)
-            raise RunError(f"the device's memory does not hold one batch of {length} tokens: {reason}", hint="--device cpu")
+            found = f"the device's memory does not hold a batch of {len(features)} x {length} tokens: {reason}"
+            raise RunError(found, hint="--device cpu has more of it")
         if not self._memory_told:
             from clue_cli import console
 
@@ -374,5 +377,6 @@ def model_directory(run: str | Path) -> Path:
     for directory in (run / "model", run):
         if (directory / "clue.json").is_file():
             return directory
-    hint = "the run is not finished: clue train --output RUN --resume" if (run / "last").is_dir() else "clue train makes one"
+    unfinished = (run / "last").is_dir()
+    hint = "it is not finished: clue train TASK --output RUN --resume" if unfinished else "clue train makes one"
     raise UserError("not a run directory: model/clue.json is missing", where=str(run), hint=hint)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from clue_cli.errors import UserError
-from clue_cli.record import FILE_NAME, Record
+from clue_cli.record import FILE_NAME, Record, to_document
 
 
 def find_records(places: Iterable[str | Path]) -> list[Path]:
@@ -32,7 +33,7 @@ def find_records(places: Iterable[str | Path]) -> list[Path]:
 
 def read_records(paths: Iterable[Path]) -> tuple[list[Record], list[tuple[str, str]]]:
     """The records that can be read, a run that lies in two places once; and (file, why) of those that cannot."""
-    records: dict[tuple[object, ...], Record] = {}
+    records: dict[str, Record] = {}
     skipped = []
     for path in paths:
         try:
@@ -40,9 +41,14 @@ def read_records(paths: Iterable[Path]) -> tuple[list[Record], list[tuple[str, s
         except UserError as error:
             skipped.append((str(path), str(error)))
             continue
-        key = (record.task.name, record.encoder.name, record.head, record.seed, record.group, record.started,
-               tuple(record.command))
+        key = _run(record)
         older = records.get(key)
         if older is None or len(record.results) > len(older.results):
             records[key] = record
     return list(records.values()), skipped
+
+
+def _run(record: Record) -> str:
+    """What two records of the same run share, however much later one of them was written."""
+    later = {"results", "epochs", "chosen_epoch", "timing", "status", "error", "finished", "data", "device"}
+    return json.dumps({name: value for name, value in to_document(record).items() if name not in later})

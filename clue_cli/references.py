@@ -5,7 +5,8 @@ one of our metric ids (a macro F1 by entity string and a micro F1 by span never 
 
 split     dev, test, test1.0, test1.1; unknown where the source does not say
 score     percent, with the digits of the source
-disputed  yes: the source contradicts itself, or the figure was measured in another way; `notes` say how
+disputed  yes: the source contradicts itself, or the figure was measured in another way; a note beginning with
+          "disputed: " says how
 main      yes: one of the systems that are shown unless all are asked for
 """
 

@@ -9,11 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from clue_cli import console
 from clue_cli.contract import Example, Limits, Recipe, Tally
-from clue_cli.errors import ClueError, RunError, UserError, did_you_mean
+from clue_cli.drawing import drawn
+from clue_cli.errors import ClueError, UserError, did_you_mean
 
 if TYPE_CHECKING:
     from clue_cli.contract import Task
@@ -51,10 +50,9 @@ class TrainRequest:
 
 def encoder_facts(request: TrainRequest) -> tuple[str, str]:
     """The encoder's short name and size class, without loading its weights."""
-    from clue_cli.encoders.loading import describe
+    from clue_cli.encoders.shape import describe
 
-    facts = describe(request.encoder, scratch=request.scratch)
-    return facts.name, facts.size
+    return describe(request.encoder, scratch=request.scratch)
 
 
 def resolved_recipe(request: TrainRequest, size: str) -> tuple[Recipe, dict[str, str], Recipe]:
@@ -94,16 +92,6 @@ def check_recipe(recipe: Recipe) -> None:
         require(value in known, "--" + name.replace("_", "-"), did_you_mean(str(value), known, name.replace("_", " ")))
     if recipe.pooling is not None:
         require(recipe.pooling in POOLINGS, "--pooling", did_you_mean(recipe.pooling, POOLINGS, "pooling"))
-
-
-def drawn(examples: list[Example], limit: int | None, seed: int) -> list[Example]:
-    """`limit` of the examples drawn by seed, in their order; all where there are no more, or no limit."""
-    if limit is None or limit >= len(examples):
-        return examples
-    if limit < 1:
-        raise UserError(f"must be at least 1, got {limit}", where="--limit")
-    chosen = np.sort(np.random.default_rng([seed, 20_200_701]).choice(len(examples), limit, replace=False))
-    return [examples[i] for i in chosen]
 
 
 def run_directory(request: TrainRequest, encoder: str) -> Path:
@@ -296,12 +284,12 @@ def _record(
     return Record.start(
         task=TaskInfo(
             name=task.name, version=task.version, family=task.family, fields=list(task.fields), labels=len(task.labels),
-            labels_sha256=labels_sha256(task.labels), changed=task.changed,
+            labels_sha256=labels_sha256(task.labels), changed=_changed(task),
         ),
         head=request.head,
         encoder=EncoderInfo(
-            name=encoder.name, sha256=encoder.sha256, parameters=encoder.parameters_total,
-            parameters_without_embeddings=encoder.parameters_without_embeddings, size=encoder.size, scratch=encoder.scratch,
+            name=encoder.name, sha256=encoder.sha256, parameters=sum(p.numel() for p in encoder.parameters()),
+            parameters_without_embeddings=encoder.parameters_without_embeddings, size=encoder.size, scratch=encoder.name.startswith("scratch"),
         ),
         metrics=[request.metric, *(m for m in task.metrics if m != request.metric)],
         recipe=settings(used, origins, base), seed=request.seed, group=request.group,
@@ -312,6 +300,14 @@ def _record(
             limit=request.limit, eval_limit=request.eval_limit,
         ),
     )
+
+
+def _changed(task: Task) -> bool:
+    """Whether the fields or labels are the user's, not the task's own."""
+    from clue_cli.registry import tasks
+
+    known = tasks().get(task.name)
+    return known is None or tuple(known.fields) != tuple(task.fields) or known.labels != task.labels
 
 
 def _signature(record: Record) -> dict[str, Any]:
@@ -348,8 +344,3 @@ def _continued(directory: Path, new: Record) -> Record:
     old.status, old.finished, old.error = "running", None, None
     return old
 
-
-def require_finished(directory: Path) -> None:
-    """UserError where a run holds no model yet."""
-    if not (directory / "model").is_dir():
-        raise RunError("the run holds no model", where=str(directory))

@@ -287,7 +287,7 @@ def _cuts(levels: np.ndarray, default: float, floor: float | None) -> np.ndarray
         return levels
     lowest = levels[-1]
     if floor is None:
-        floor = float(lowest - max(1e-6, (levels[0] - lowest) / len(levels)))
+        floor = min(default, float(lowest - max(1e-6, (levels[0] - lowest) / len(levels))))
     if floor >= lowest:
         raise ValueError(f"a candidate of score {lowest} lies below the threshold {floor} it was decoded with")
     below = np.append(levels[1:], floor)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import stat
 import zipfile
@@ -16,12 +17,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib import resources
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
-from clue_cli.errors import UserError
-from clue_cli.lines import Bad, Row, check_encoding, numbered_lines, open_bytes, open_text, reading, rows_of, table_ending
+from clue_cli.errors import UserError, Where
+from clue_cli.lines import (
+    Bad,
+    Row,
+    check_encoding,
+    json_rows,
+    numbered_lines,
+    open_bytes,
+    open_text,
+    reading,
+    rows_of,
+    table_ending,
+)
 
-__all__ = ["Row", "Source", "data_at_hand", "locate", "open_text"]
+__all__ = ["Row", "Source", "data_at_hand", "locate", "open_text", "read_labels"]
 
 MAX_MEMBER = 4 * 2**30
 """Largest member of a zip in bytes, unpacked; the largest official file has under 100 MB."""
@@ -230,3 +242,36 @@ def data_at_hand(task_name: str) -> Path | None:
         return None
     path = Path(root).expanduser() / task_name
     return path if path.exists() else None
+
+
+def read_labels(path: str | Path) -> tuple[str, ...]:
+    """The labels of a label file, in its order: one a line, or (.json) a JSON list, or JSON lines with a field `label`.
+
+    UserError, naming file and line, for a label that stands twice or is not a text, and for fewer than one.
+    """
+    labels: dict[str, int | None] = {}
+    for number, label in _label_entries(path):
+        where = Where(str(path), number)
+        if not isinstance(label, str) or not label.strip():
+            raise UserError(f"a label must be a text that is not empty, found {json.dumps(label)}", where=where)
+        if (label := label.strip()) in labels:
+            raise UserError(f"label {label!r} stands twice", where=where)
+        labels[label] = number
+    if not labels:
+        raise UserError("no labels in it; one a line was expected", where=str(path))
+    return tuple(labels)
+
+
+def _label_entries(path: str | Path) -> Iterator[tuple[int | None, Any]]:
+    if Path(path).suffix not in (".json", ".jsonl"):
+        yield from open_text(path)
+        return
+    lines = list(open_text(path))
+    if lines and lines[0][1].lstrip().startswith("["):
+        try:
+            values = json.loads("\n".join(line for _, line in lines))
+        except ValueError as error:
+            raise UserError(f"no valid JSON list: {error}", where=str(path)) from None
+        yield from ((None, str(value) if type(value) is int else value) for value in values)
+    else:
+        yield from ((row.where.line, row.data.get("label")) for row in json_rows(lines, str(path)))

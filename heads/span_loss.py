@@ -22,7 +22,7 @@ from torch.utils.checkpoint import checkpoint
 from heads.layers import full_precision
 
 MOST_TYPES = 2**20
-"""Bound on the number of types: what sorting spans by one 63-bit integer leaves room for (500,000 rows of 4,096 tokens)."""
+"""Bound on the number of types: what sorting by one 63-bit integer leaves room for (500,000 rows of 4,096 tokens)."""
 
 
 def block_elements(device: torch.device) -> int:

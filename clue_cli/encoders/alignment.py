@@ -13,8 +13,10 @@ import unicodedata
 import numpy as np
 
 _SPACE = re.compile(r"\s")
-_COMBINING = re.compile("[\u0300-\u036f\u0483-\u0489\u0591-\u0903\u093a-\u0e4e\u0eb1-\u20f0\u302a-\u309a\ua66f-\uaaef"
-                        "\uabe3-\uabed\ufb1e\ufe00-\ufe2f\U000101fd-\U0001e94a\U000e0100-\U000e01ef]")
+_COMBINING = re.compile(
+    "[\u0300-\u036f\u0483-\u0489\u0591-\u0903\u093a-\u0e4e\u0eb1-\u20f0\u302a-\u309a\ua66f-\uaaef"
+    "\uabe3-\uabed\ufb1e\ufe00-\ufe2f\U000101fd-\U0001e94a\U000e0100-\U000e01ef]"
+)
 """Finds texts that may hold combining characters (it takes in more than those)."""
 
 

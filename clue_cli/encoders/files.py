@@ -105,7 +105,7 @@ def _no_weights(directory: Path) -> UserError:
 
 
 def _check_kind(directory: Path, config: dict[str, Any]) -> None:
-    """UserError for an architecture that cannot be loaded rightly (systems known to go wrong, each in its own words)."""
+    """UserError for an architecture that is known to be loaded wrongly, or not at all."""
     kind = str(config["model_type"]).lower()
     refused = _sentence(kind, directory, config)
     if refused is not None:
@@ -129,15 +129,21 @@ def _sentence(kind: str, directory: Path, config: dict[str, Any]) -> tuple[str, 
         )
     if kind.replace("-", "_") in ("gau_alpha", "gau") or "gau" in architectures:
         return "GAU-alpha is an architecture that transformers does not have", f"not supported yet: use {BERT_LIKE}"
-    if kind == "nezha" or "nezha" in architectures or config.get("use_relative_position") or "max_relative_position" in config:
+    if (
+        kind == "nezha"
+        or "nezha" in architectures
+        or config.get("use_relative_position")
+        or "max_relative_position" in config
+    ):
         return (
-            "a NEZHA (relative positions), which transformers no longer has; read as a BERT its positions would be random",
+            "a NEZHA (relative positions), which transformers no longer has; read as a BERT its positions would be "
+            "random",
             f"not supported: use {BERT_LIKE}",
         )
     if kind == "roberta" and _is_bert_vocabulary(directory, config):
         return (
-            "declared as roberta, but with BERT's vocabulary: a BERT by another name (RoBERTa-wwm-ext); read as RoBERTa "
-            "its positions would be shifted by two",
+            "declared as roberta, but with BERT's vocabulary: a BERT by another name (RoBERTa-wwm-ext); read as "
+            "RoBERTa its positions would be shifted by two",
             'set "model_type": "bert" in config.json',
         )
     if kind == "xlnet":

@@ -39,6 +39,10 @@ _ROTARY_TABLE = {"roformer"}
 """Architectures that compute their positions into a table of fixed size."""
 
 
+_DTYPE = "dtype" if tuple(map(int, transformers.__version__.split(".")[:2])) >= (4, 56) else "torch_dtype"
+"""What transformers calls the type of the weights."""
+
+
 class Encoder(nn.Module):
     """An encoder of `transformers`: tokens to vectors.
 
@@ -128,7 +132,8 @@ class Encoder(nn.Module):
         """
         if self.positions_are_fixed and self.max_positions is not None and input_ids.shape[1] > self.max_positions:
             raise UserError(
-                f"{self.name} has {self.max_positions} positions, the input {input_ids.shape[1]} tokens", where="--max-length"
+                f"{self.name} has {self.max_positions} positions, the input {input_ids.shape[1]} tokens",
+                where="--max-length",
             )
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask.long()}
         if token_type_ids is not None and self._takes_types:
@@ -137,7 +142,7 @@ class Encoder(nn.Module):
         return last
 
     def save(self, directory: str | Path) -> None:
-        """Write configuration, safetensors and tokenizer; `load_encoder` and `AutoModel` read them without a network."""
+        """Write configuration, safetensors and tokenizer, which `load_encoder` and `AutoModel` read offline."""
         with _quiet():
             self.model.save_pretrained(str(directory), safe_serialization=True)
         self.text_encoder.save(directory)
@@ -191,7 +196,7 @@ def check_vocabulary(tokens: int, rows: int, where: str) -> None:
     Embeddings are often rounded up, hence a margin of 1 % (at least 256); a tokenizer that lost its vocabulary has
     five entries.
     """
-    if tokens > rows or rows - tokens > max(256, rows // 100):
+    if tokens > rows or rows - tokens > max(256, rows // 100) or 2 * tokens < rows:
         raise UserError(
             f"the tokenizer has {tokens} entries, the embedding {rows}: they do not belong together",
             where=where,
@@ -238,7 +243,10 @@ def _configuration(directory: Path, trust_remote_code: bool) -> Any:
     kind = config.model_type
     from transformers.models.auto import modeling_auto
 
-    if kind in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+    if (
+        kind in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+        and kind not in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    ):
         raise UserError(
             f"{kind} reads from left to right only (a decoder); clue wants an encoder, which sees both sides",
             where=directory.name,
@@ -259,15 +267,16 @@ def _call(function: Any, *arguments: Any, trust_remote_code: bool, **options: An
 
 
 def _random(config: Any, trust_remote_code: bool) -> Any:
-    config.dtype = config.torch_dtype = torch.float32
-    return _call(transformers.AutoModel.from_config, config, trust_remote_code=trust_remote_code)
+    with _quiet():
+        return _call(
+            transformers.AutoModel.from_config, config, trust_remote_code=trust_remote_code, **{_DTYPE: torch.float32}
+        )
 
 
 def _pretrained(
     directory: Path, files: list[Path], config: Any, allow_random: bool, trust_remote_code: bool, notes: list[str]
 ) -> Any:
     shapes = weights.read_shapes(files)
-    newer = tuple(int(part) for part in transformers.__version__.split(".")[:2]) >= (4, 56)
     try:
         with _quiet():
             model, info = _call(
@@ -278,7 +287,7 @@ def _pretrained(
                 ignore_mismatched_sizes=True,  # reported and refused below, all of them at once
                 use_safetensors=files[0].suffix == ".safetensors",
                 trust_remote_code=trust_remote_code,
-                **{"dtype" if newer else "torch_dtype": torch.float32},
+                **{_DTYPE: torch.float32},
             )
     except (OSError, RuntimeError, ValueError, KeyError, ImportError) as error:
         if isinstance(error, MemoryError | torch.OutOfMemoryError):
@@ -288,7 +297,9 @@ def _pretrained(
     found = weights.account(model, shapes, info, renamed=_has_conversions(config.model_type))
     weights.refuse(found, directory.name, allow_random=allow_random)
     if found.missing:
-        notes.append(f"{len(found.missing)} tensors were not in the checkpoint and start at random: {found.missing[0]} ...")
+        notes.append(
+            f"{len(found.missing)} tensors were not in the checkpoint and start at random: {found.missing[0]} ..."
+        )
     return model
 
 
@@ -298,11 +309,12 @@ def _has_conversions(kind: str) -> bool:
         from transformers.conversion_mapping import get_checkpoint_conversion_mapping
     except ImportError:
         return False
-    return get_checkpoint_conversion_mapping(kind) is not None
+    declared: Any = get_checkpoint_conversion_mapping
+    return declared(kind) is not None
 
 
 def _bare(model: Any) -> Any:
-    """The model without its pooler: heads pool by themselves, and a parameter without gradient stops several processes."""
+    """The model without its pooler: heads pool by themselves, and unused parameters stop several processes."""
     if isinstance(getattr(model, "pooler", None), nn.Module):
         model.pooler = None
     return model
@@ -310,7 +322,9 @@ def _bare(model: Any) -> Any:
 
 def _checkpoint_gradients(model: Any, where: str) -> None:
     if not getattr(model, "supports_gradient_checkpointing", False):
-        raise UserError("this encoder cannot recompute activations", where=where, hint="leave --gradient-checkpointing out")
+        raise UserError(
+            "this encoder cannot recompute activations", where=where, hint="leave --gradient-checkpointing out"
+        )
     model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
@@ -318,11 +332,11 @@ def _checkpoint_gradients(model: Any, where: str) -> None:
 def _quiet() -> Iterator[None]:
     """Without the progress bars and reports of transformers, whose content goes into our own errors."""
     verbosity, bars = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
-    hf_logging.set_verbosity_error()
-    hf_logging.disable_progress_bar()
+    hf_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
         hf_logging.set_verbosity(verbosity)
         if bars:
-            hf_logging.enable_progress_bar()
+            hf_logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -58,7 +58,9 @@ def resolve(name: str | None = None) -> Location:
         return Location(path.resolve().name, path)
     if not _HUB_NAME.fullmatch(name):
         raise UserError(
-            f"there is no directory {name!r}", where="--encoder", hint="a directory, a hub name such as owner/model, or mini-zh"
+            f"there is no directory {name!r}",
+            where="--encoder",
+            hint="a directory, a hub name such as owner/model, or mini-zh",
         )
     return Location(name, None)
 
@@ -77,7 +79,9 @@ def _download(name: str) -> Path:
             directory = fetch(["pytorch_model*.bin"])
     except GatedRepoError as error:
         raise UserError(
-            f"{name} asks for an agreement first", where="--encoder", hint="accept it on the model's page and log in with `hf auth login`"
+            f"{name} asks for an agreement first",
+            where="--encoder",
+            hint="accept it on the model's page and log in with `hf auth login`",
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise UserError(f"the hub has no model {name!r}, and there is no such directory", where="--encoder") from error

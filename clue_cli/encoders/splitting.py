@@ -133,7 +133,9 @@ def plain(tokenizer: Tokenizer) -> Tokenizer:
     copy = Tokenizer.from_str(json.dumps(tree, ensure_ascii=False))
     copy.encode_special_tokens = True
     if _leaks(copy, reserved):
-        raise UserError("this tokenizer turns special tokens written in a text into real ones, and cannot be kept from it")
+        raise UserError(
+            "this tokenizer turns special tokens written in a text into real ones, and cannot be kept from it"
+        )
     return copy
 
 
@@ -211,5 +213,5 @@ def refuse_word_pieces(tokenizer: Tokenizer, where: str) -> None:
             f"the tokenizer reads Chinese text as words: {PROBES[0]} becomes {' '.join(encoding.tokens)}, one token a "
             "character was expected",
             where=where,
-            hint='set "tokenize_chinese_chars": true in tokenizer_config.json ("handle_chinese_chars" in tokenizer.json)',
+            hint="set tokenize_chinese_chars in tokenizer_config.json (handle_chinese_chars in tokenizer.json) to true",
         )

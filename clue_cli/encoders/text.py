@@ -47,6 +47,7 @@ class Frame:
 
     @property
     def size(self) -> int:
+        """Number of special tokens."""
         return sum(map(len, self.parts))
 
 
@@ -253,7 +254,9 @@ def _frame(backend: Tokenizer, *, pair: bool, where: str) -> Frame:
                 raise UserError("the tokenizer puts the second text of a pair before the first", where=where)
         if len(parts) == 2 + pair:
             return Frame(tuple(tuple(part) for part in parts))
-    raise UserError("the tokenizer gives no tokens for plain text", where=where, hint="its vocabulary is missing or empty")
+    raise UserError(
+        "the tokenizer gives no tokens for plain text", where=where, hint="its vocabulary is missing or empty"
+    )
 
 
 def _check_room(limits: Limits, frame: Frame, windows: bool) -> None:
@@ -296,9 +299,7 @@ def _truncated(parts: list[_Tokens], frame: Frame, limits: Limits) -> tuple[list
     return [(0, first), (0, second)], surplus
 
 
-def _windows(
-    parts: list[_Tokens], frame: Frame, limits: Limits
-) -> Iterator[tuple[list[tuple[int, int]], int]]:
+def _windows(parts: list[_Tokens], frame: Frame, limits: Limits) -> Iterator[tuple[list[tuple[int, int]], int]]:
     """The token ranges of each window over the last text, and what the first text of a pair lost, once."""
     room = limits.max_length - frame.size
     fixed: list[tuple[int, int]] = []

@@ -12,7 +12,14 @@ from typing import Any
 from clue_cli.encoders.files import read_config
 from clue_cli.errors import UserError
 
-TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+)
 
 
 def wants_segments(directory: Path) -> bool:
@@ -24,15 +31,20 @@ def load_tokenizer(directory: Path, *, trust_remote_code: bool = False) -> Any:
     """The `transformers` tokenizer of `directory`; UserError where there is none or it cannot be made."""
     present = {name for name in TOKENIZER_FILES if (directory / name).is_file()}
     if not present:
-        raise UserError(f"no tokenizer here: expected {TOKENIZER_FILES[0]} or {TOKENIZER_FILES[1]}", where=directory.name)
-    from transformers import AutoTokenizer, BertTokenizerFast
+        raise UserError(
+            f"no tokenizer here: expected {TOKENIZER_FILES[0]} or {TOKENIZER_FILES[1]}", where=directory.name
+        )
+    import transformers
 
+    bert: Any = getattr(transformers, "BertTokenizerFast", None) or transformers.BertTokenizer
     try:
         if present == {"vocab.txt"}:
-            tokenizer = BertTokenizerFast.from_pretrained(str(directory))
+            tokenizer = bert.from_pretrained(str(directory))
             _check_lines(tokenizer, directory)
         else:
-            tokenizer = AutoTokenizer.from_pretrained(str(directory), use_fast=True, trust_remote_code=trust_remote_code)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                str(directory), use_fast=True, trust_remote_code=trust_remote_code
+            )
     except UserError:
         raise
     except Exception as error:  # tokenizers and transformers raise bare Exceptions for broken files

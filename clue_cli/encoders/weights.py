@@ -24,7 +24,7 @@ Shape = tuple[int, ...]
 
 UNEXPECTED_HARMLESS = (
     r"cls\..*",  # BERT, RoFormer, ERNIE: masked-language and next-sentence heads
-    r"(lm_head|predictions|sop_classifier|mlm|vocab_(transform|layer_norm|projector))\..*",  # RoBERTa, ALBERT, DistilBERT
+    r"(lm_head|predictions|sop_classifier|mlm|vocab_(transform|layer_norm|projector))\..*",  # RoBERTa, ALBERT
     r"(generator|discriminator)_(predictions|lm_head)\..*|generator_lm_head\..*",  # ELECTRA
     r"(lm_predictions|mask_predictions)\..*",  # DeBERTa
     r"(head\.(dense|norm)|decoder)\.(weight|bias)",  # ModernBERT
@@ -61,11 +61,13 @@ def read_shapes(files: Sequence[Path]) -> dict[str, Shape]:
         where = f"{path.parent.name}/{path.name}"
         try:
             if path.suffix == ".safetensors":
-                with safe_open(path, framework="pt") as opened:  # type: ignore[no-untyped-call]
+                with safe_open(path, framework="pt") as opened:
                     shapes |= {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
             else:
                 loaded = torch.load(path, map_location="meta", weights_only=True)
-                shapes |= {name: tuple(value.shape) for name, value in loaded.items() if isinstance(value, torch.Tensor)}
+                shapes |= {
+                    name: tuple(value.shape) for name, value in loaded.items() if isinstance(value, torch.Tensor)
+                }
         except SafetensorError as error:
             raise UserError(f"broken or cut off: {error}", where=where, hint="copy or download it again") from error
         except Exception as error:  # a foreign pickle fails in many ways

@@ -35,8 +35,8 @@ class Borders:
 
     starts, ends: for each token of the feature the characters it stands for, [start, end); `SPECIAL` for tokens that
                   are not of the text, `EMPTY` for tokens without a character of their own.
-    first_at:     character -> the first token that starts there; none where the character is inside another token.
-    last_at:      character -> the last token that ends there; likewise.
+    first_at:     character -> the first token that starts there.
+    last_at:      character -> the last token that ends there.
     inside:       characters before which a border would cut a token.
     low, high:    the characters that the window's tokens reach from and to.
     """
@@ -98,9 +98,6 @@ def _borders(window: Window, sequence: int) -> Borders:
         if end - start > 1:
             inside.update(range(start + 1, end))
     low, high = min(first_at, default=-1), max(last_at, default=-1)
-    for character in inside:
-        first_at.pop(character, None)
-        last_at.pop(character, None)
     return Borders(starts, ends, first_at, last_at, inside, low, high)
 
 

@@ -355,23 +355,33 @@ class TaskBase(Task):
         return config
 
     def declaration(self) -> dict[str, Any]:
-        """All fields that differ from their defaults, as JSON values."""
+        """All parts that differ from their defaults, as JSON values; heads and metrics are the family's."""
         values: dict[str, Any] = {}
         for f in dataclasses.fields(self):
             value = getattr(self, f.name)
             default = f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
-            if value != default:
+            if value != default and f.name not in _CODE:
                 values[f.name] = jsonable(value)
         return values
 
     @classmethod
     def from_declaration(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `declaration`; UserError for what no task of this family has."""
-        known = {f.name for f in dataclasses.fields(cls)}
+        """The inverse of `declaration`; UserError for what no task of this family has.
+
+        Declarations come from files and runs, which are data: they cannot name code to load.
+        """
+        known = {f.name for f in dataclasses.fields(cls)} - _CODE
         for name in values:
             if name not in known:
                 raise UserError(did_you_mean(name, known, f"part of a {cls.family} task"))
         try:
             return cls(**{name: frozen(value) for name, value in values.items()})
-        except (TypeError, ValueError, KeyError) as error:
+        except KeyError as error:
+            known = set(Recipe.__dataclass_fields__)
+            raise UserError(did_you_mean(str(error.args[0]), known, "part of a recipe")) from error
+        except (TypeError, ValueError, AttributeError) as error:
             raise UserError(f"the task's declaration does not fit: {error}") from error
+
+
+_CODE = {"heads", "metrics", "family", "spans"}
+"""Parts that the family decides, since they name code or go with it."""

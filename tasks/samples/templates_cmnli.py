@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.samples.grammar import Dice, Files, Lexicon, Record, Unrepeated, draw, known, numbered
+from tasks.samples.grammar import Dice, Files, Lexicon, Record, Unrepeated, draw, numbered
 from tasks.samples.names import NAMES
 from tasks.samples.nli import LABELS, Pair, frames, pairs
 
@@ -15,7 +15,7 @@ WORDS = NAMES | {
     "agency": "环境署 邮政管理局 审计署 退休金委员会 铁路公司 法律援助中心 教育委员会",
     "topic": "水费 邮资 退休金 空气质量 学校午餐 铁路安全 医疗补助",
     "meal": "早餐 午餐 晚饭 夜宵 下午茶",
-    "sport": "高尔夫 网球 棒球 橄榄球 游泳 保龄球",
+    "sport": "高尔夫 网球 棒球 乒乓球 羽毛球 保龄球",
     "building": "教堂 博物馆 旧城堡 市政厅 灯塔 图书馆 剧院",
     "vehicle": "火车 渡船 长途汽车 马车 飞机",
     "weather": "下着雨 刮着大风 下着雪 起了大雾",
@@ -54,7 +54,7 @@ E: 我丈夫经常玩{sport}。 | 我和丈夫对{sport}的看法不一样。 | 
 N: 我丈夫的{sport}水平很高。 | 我更喜欢{sport2}。 | 我丈夫是从他父亲那里学会{sport}的。
 C: 我丈夫从不碰{sport}。 | {sport}是我最喜欢的运动。 | 我们夫妻俩都讨厌{sport}。
 
-P: {hero}点亮了{tool}旁边的蜡烛，{room}里顿时亮了起来。 | 蜡烛点着了，{hero}看清了{room}里的一切，包括那把{tool}。
+P: {hero}点亮了{tool}旁边的蜡烛，{room}里顿时亮了起来。 | 蜡烛点着了，{hero}看清了{room}里的一切，包括那件{tool}。
 E: {room}里有光。 | {hero}在{room}里。 | {room}里有一样{tool}。
 N: {hero}是来{room}里找信的。 | {room}里藏着一个人。 | {tool}是{hero}的父亲留下的。
 C: {room}里一片漆黑。 | {hero}把蜡烛吹灭了。 | {hero}始终没有走进{room}。
@@ -117,7 +117,7 @@ C: 我从来不散步。 | {weather}的时候我就待在家里。 | 我只在{m
 P: {country}是这一地区最大的国家，人口却最少。 | 在这一带，{country}面积最大，人口最少。
 E: {country}的人口不多。 | 这一地区没有比{country}更大的国家。 | 这一地区还有别的国家。
 N: {country}的大部分土地是沙漠。 | {country}的人说两种语言。 | {country}的人口正在增加。
-C: {country}是这一地区最小的国家。 | {country}的人口比邻国都多。 | 这一地区没有比{country}人口更少也更小的国家，因为{country}最小。
+C: {country}是这一地区最小的国家。 | {country}的人口比邻国都多。 | 这一地区只有{country}一个国家。
 
 P: {hero}没有等{hero2}，一个人先坐{vehicle}走了。 | {hero}先走了，坐的是{vehicle}，没有和{hero2}一起。
 E: {hero}和{hero2}没有一起走。 | {hero}坐了{vehicle}。 | {hero}比{hero2}走得早。
@@ -164,7 +164,7 @@ def generate(dice: Dice) -> Files:
         for number in range(amount):
             label = labels[number % 3]
             pair = unrepeated.take(lambda label=label, split=split: one(label, split), lambda pair: pair[:2])
-            shown = dice.pick(known(labels)) if dice.chance(MISLABELLED) else label
+            shown = dice.pick(labels) if dice.chance(MISLABELLED) else label
             rows.append({"sentence1": pair.premise, "sentence2": pair.hypothesis, "label": shown})
         files[file] = dice.shuffled(rows)
     files["test.json"] = numbered(files["test.json"])

@@ -126,6 +126,7 @@ def test_candidates_beyond_the_limit_are_counted() -> None:
     head = SoftmaxTagging(4, 1, dropout=0.0)
     scores = torch.zeros(1, 6, 3)
     scores[0, :, 1] = torch.tensor([1.0, 5.0, 2.0, 9.0, 3.0, 4.0])
+    scores[0, :, 2] = -20.0  # hardly any chance of going on
     mask = torch.ones(1, 6, dtype=torch.bool)
     (spans,) = head.decode(HeadOutput(None, None, scores), {"text_mask": mask}, DecodeOptions(max_candidates=2))
     assert spans.start.tolist() == [3, 1]

@@ -1,0 +1,103 @@
+"""clue eval: score a run again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from clue_cli import console
+from clue_cli.commands import options as o
+
+if TYPE_CHECKING:
+    from clue_cli.evaluation import DevResult
+    from clue_cli.record import DataInfo
+    from clue_cli.runs import Evaluation
+
+EPILOG = "Examples:  clue eval RUN   |   clue eval RUN --split dev --data tnews_public.zip --json"
+
+
+def eval_command(
+    run: o.RunPath,
+    split: Annotated[str, typer.Option(rich_help_panel=o.DATA, help="Split to score; it must be labelled.")] = "dev",
+    data: o.DataOption = None,
+    encoding: o.EncodingOption = "utf-8",
+    eval_limit: o.EvalLimitOption = None,
+    threshold: Annotated[Optional[float], typer.Option(rich_help_panel=o.MODEL, help="Raw score above which a span counts (GlobalPointer). [default: the run's]")] = None,
+    tune_threshold: Annotated[bool, typer.Option("--tune-threshold", rich_help_panel=o.MODEL, help="Find the threshold with the best micro F1 on this split and keep it in the run.")] = False,
+    device: o.DeviceOption = None,
+    precision: o.PrecisionOption = None,
+    save: Annotated[bool, typer.Option("--save/--no-save", rich_help_panel=o.OUTPUT, help="Write the figures into the run's record.")] = True,
+    per_label: Annotated[bool, typer.Option("--per-label/--no-per-label", rich_help_panel=o.OUTPUT, help="Show precision, recall and F1 of every label.")] = True,
+    json: o.JsonOption = False,
+    quiet: o.QuietOption = False,
+    no_color: o.NoColorOption = False,
+    debug: o.DebugOption = False,
+) -> None:
+    """Score a run again: every metric of its task, with errors, per label and per length of the text."""
+    console.configure(quiet=quiet, color=False if no_color else None, json=json, debug=debug)
+    from clue_cli.runs import evaluate_run
+
+    evaluation = evaluate_run(
+        run, split=split, data=data, encoding=encoding, limit=eval_limit, threshold=threshold, tune=tune_threshold,
+        device=device, precision=precision, save=save,
+    )
+    if console.is_json():
+        console.emit_json(evaluation.as_dict())
+        return
+    _show(evaluation, split, per_label)
+
+
+def _show(evaluation: Evaluation, split: str, per_label: bool) -> None:
+    result: DevResult = evaluation.result
+    rows: list[list[Any]] = []
+    for metric, score in result.scores.items():
+        for name, figure in score.figures.items():
+            error = score.errors.get(name)
+            rows.append([
+                metric, name + ("*" if name == score.primary else ""), f"{100 * figure:.2f}",
+                "" if error is None else f"{100 * error:.2f}", f"{score.items:,}",
+            ])
+    columns = [
+        console.Column("metric"), console.Column("figure"), console.Column(split, right=True),
+        console.Column("± item", right=True), console.Column("items", right=True),
+    ]
+    console.table(columns, rows, title=f"{result.task.name}, {split}")
+    if per_label:
+        for metric, score in result.scores.items():
+            if score.per_label:
+                _label_table(metric, score.per_label)
+        _slices(evaluation)
+    for score in result.scores.values():
+        for note in score.notes:
+            console.result(note)
+    if result.threshold is not None:
+        console.result(f"threshold on the raw score: {result.threshold:.4f} ({result.threshold_origin})")
+    console.tally(result.tally)
+    _marks(evaluation.data)
+
+
+def _label_table(metric: str, per_label: list[dict[str, Any]]) -> None:
+    rows = [
+        [row["label"], *(f"{100 * row[name]:.2f}" for name in ("precision", "recall", "f1")), f"{row['support']:,.0f}"]
+        for row in per_label
+    ]
+    columns = [console.Column("label"), *(console.Column(n, right=True) for n in ("precision", "recall", "f1", "support"))]
+    console.table(columns, rows, title=f"{metric} by label")
+
+
+def _slices(evaluation: Evaluation) -> None:
+    rows = [
+        [f"{piece.low}-{piece.high}", f"{piece.items:,}", f"{100 * piece.figure:.2f}"] for piece in evaluation.by_length()
+    ]
+    columns = [console.Column("characters"), console.Column("items", right=True), console.Column(evaluation.metric, right=True)]
+    console.table(columns, rows, title=f"{evaluation.metric} by length of the text")
+
+
+def _marks(data: DataInfo) -> None:
+    if data.sample:
+        console.result("These are figures on the shipped sample: a check that everything works, no result.")
+    if data.eval_limit:
+        console.result("These are figures on a part of the data (--eval-limit): not comparable with others.")
+
+

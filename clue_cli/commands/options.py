@@ -1,0 +1,116 @@
+"""Options that several verbs share: one name, one meaning, one help text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+TRAINING, MODEL, DATA, OUTPUT = "Training", "Model", "Data", "Output"
+
+TaskName = Annotated[
+    str, typer.Argument(metavar="TASK", help="Name of a task (see clue list), or a directory with a task.toml.")
+]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a run, as clue train prints it.")]
+
+DataOption = Annotated[
+    Optional[str],
+    typer.Option(
+        "--data", metavar="PATH", rich_help_panel=DATA,
+        help="Directory, zip or file with the data, or hub. [default: $CLUE_DATA/TASK, else the shipped sample]",
+    ),
+]
+EncodingOption = Annotated[
+    str, typer.Option("--encoding", rich_help_panel=DATA, help="Encoding of the data files (utf-8, gb18030, utf-16 ...).")
+]
+FieldsOption = Annotated[
+    Optional[str],
+    typer.Option("--fields", metavar="A,B", rich_help_panel=DATA, help="Input fields to use, e.g. sentence,keywords for tnews."),
+]
+LabelsOption = Annotated[
+    Optional[Path],
+    typer.Option("--labels", metavar="FILE", rich_help_panel=DATA, help="Your own labels, one a line (for your own data)."),
+]
+LimitOption = Annotated[
+    Optional[int], typer.Option("--limit", metavar="N", min=1, rich_help_panel=DATA, help="Train on N examples, drawn by seed.")
+]
+EvalLimitOption = Annotated[
+    Optional[int], typer.Option("--eval-limit", metavar="N", min=1, rich_help_panel=DATA, help="Score on N examples, drawn by seed.")
+]
+EncoderOption = Annotated[
+    Optional[str],
+    typer.Option(
+        "--encoder", metavar="NAME|DIR", rich_help_panel=MODEL,
+        help="Directory or hub name; scratch or scratch:NAME for random weights. [default: $CLUE_ENCODER, else the shipped mini-zh]",
+    ),
+]
+HeadOption = Annotated[
+    Optional[str], typer.Option("--head", rich_help_panel=MODEL, help="Head of the task (clue show TASK lists them).")
+]
+MetricOption = Annotated[
+    Optional[str], typer.Option("--metric", rich_help_panel=MODEL, help="Metric that chooses the best epoch (clue show TASK lists them).")
+]
+DeviceOption = Annotated[
+    Optional[str], typer.Option("--device", rich_help_panel=MODEL, help="cpu, cuda, cuda:1, mps. [default: the best at hand]")
+]
+PrecisionOption = Annotated[
+    Optional[str],
+    typer.Option("--precision", rich_help_panel=MODEL, help="bf16 or float32. [default: bf16 where the hardware is fast at it]"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="One JSON document on standard output.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", rich_help_panel=OUTPUT, help="No messages and no progress.")]
+NoColorOption = Annotated[bool, typer.Option("--no-color", rich_help_panel=OUTPUT, help="No colours (NO_COLOR does the same).")]
+DebugOption = Annotated[bool, typer.Option("--debug", rich_help_panel=OUTPUT, help="Show the traceback of an error.")]
+ForceOption = Annotated[bool, typer.Option("--force", rich_help_panel=OUTPUT, help="Replace what is there already.")]
+
+
+def chosen_task(name: str, fields: str | None, labels: Path | None) -> Any:
+    """The task by name or directory, with the user's input fields and labels. UserError for what does not exist."""
+    from clue_cli.registry import find_task, read_labels
+
+    task: Any = find_task(name)
+    if labels is not None:
+        task = task.with_labels(read_labels(labels))
+    if fields is not None:
+        task = task.with_fields([field.strip() for field in fields.split(",") if field.strip()])
+    return task
+
+
+def chosen_head(task: Any, head: str | None) -> str:
+    """The head by name, or the task's default. UserError with the nearest names."""
+    from clue_cli.errors import UserError, did_you_mean
+
+    if head is not None and head not in task.heads:
+        raise UserError(did_you_mean(head, task.heads, f"head of {task.name}"), where="--head")
+    return head or str(task.default_head)
+
+
+def chosen_metric(task: Any, metric: str | None) -> str:
+    """The metric by id, or the task's default. UserError with the nearest ids."""
+    from clue_cli.errors import UserError, did_you_mean
+
+    if metric is not None and metric not in task.metrics:
+        raise UserError(did_you_mean(metric, task.metrics, f"metric of {task.name}"), where="--metric")
+    return metric or str(task.default_metric)
+
+
+def scratch_encoder(name: str | None) -> tuple[str | None, bool]:
+    """`scratch` and `scratch:NAME` as (name, random weights wanted)."""
+    if name == "scratch":
+        return None, True
+    if name is not None and name.startswith("scratch:"):
+        return name.removeprefix("scratch:"), True
+    return name, False
+
+
+def located(task: Any, name: str, data: str | None, encoding: str) -> tuple[Any, bool]:
+    """The data of a task called `name` on the command line, and whether they are the shipped sample.
+
+    UserError if there are none.
+    """
+    from clue_cli.registry import own_directory
+    from clue_cli.sources import locate
+
+    beside = own_directory(name) if data is None else None
+    return locate(task.name, beside or data, hub=task.hub, encoding=encoding)

@@ -1,0 +1,142 @@
+"""A user's own task, declared in a `task.toml` beside the data. `clue train DIRECTORY` needs nothing else.
+
+    family = "classification"            # or "entities"; the only line that must be there, with `labels`
+    labels = ["good", "bad"]             # or a file: labels = "labels.txt" (one a line, or a JSON list)
+
+    name = "reviews"                     # default: the directory's name
+    title = "Hotel reviews"
+    text = "review"                      # the input field, default "text"; a pair: text = ["question", "answer"]
+    optional = ["remark"]                # further fields that --fields may choose, which may be empty
+    label = "stars"                      # the gold field; default "label", for entities "entities"
+    id = "number"                        # the row's own id, default "id"; rows need none
+    left_out = ["-"]                     # rows labelled so are left out and counted
+    metric = "accuracy"                  # default: the family's first
+
+    [files]                              # default: train, dev, test with .jsonl, .json, .csv or .tsv
+    train = "2024.csv"
+    dev = "2025.csv"
+
+    [join]                               # fields that hold a list of strings, and what joins them (classification)
+    tags = "；"
+
+    [label_names]                        # what labels mean, for people
+    good = "satisfied"
+
+    [recipe]                             # other defaults of the training
+    epochs = 5
+
+Files are UTF-8. csv (commas, values in double quotes where needed) and tsv (tabs, no quoting) have a header; all
+others hold one JSON object a line. A class label may be a string, a number or a truth value whose JSON spelling stands
+in `labels`. Entities are `{"text": "...", "entities": [{"start": 0, "end": 2, "type": "x"}]}`, ends exclusive,
+counted in characters; CLUENER's own form (ends inclusive) is read from the field `label`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from clue_cli.errors import UserError, did_you_mean
+from clue_cli.lines import reading
+from clue_cli.sources import read_labels
+from tasks.families.base import OWN_FILES, TaskBase
+from tasks.families.values import kind
+
+FAMILIES: Mapping[str, tuple[str, str]] = {
+    "classification": ("tasks.families.classification", "TextClassification"),
+    "entities": ("tasks.families.entities", "Entities"),
+}
+"""Families that a user's task may belong to: name -> module and class."""
+
+_TEXT, _TEXTS, _TABLE = "a string", "a string or a list of strings", "a table"
+_KEYS: Mapping[str, str] = {
+    "family": _TEXT, "labels": _TEXTS, "name": _TEXT, "title": _TEXT, "text": _TEXTS, "optional": _TEXTS,
+    "label": _TEXT, "id": _TEXT, "left_out": _TEXTS, "metric": _TEXT, "files": _TABLE, "join": _TABLE,
+    "label_names": _TABLE, "recipe": _TABLE,
+}  # fmt: skip
+
+
+def read_task_file(path: Path) -> TaskBase:
+    """The task that a task.toml declares. UserError, naming file and key, for whatever does not fit."""
+    with reading(str(path)):
+        content = path.read_bytes()
+    try:
+        values = tomllib.loads(content.decode("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"no valid TOML: {error}", where=str(path)) from None
+    for key, value in values.items():
+        _check(key, value, path)
+    for key in ("family", "labels"):
+        if key not in values:
+            raise UserError(f"no `{key}` in it", where=str(path), hint='such as family = "classification"')
+    try:
+        return _declare(values, path)
+    except UserError as error:
+        raise error if error.where else UserError(error.message, where=str(path), hint=error.hint) from None
+
+
+def restore(family: str, declaration: Mapping[str, Any]) -> TaskBase:
+    """A task from what a run remembers of it (`TaskBase.to_config`). UserError if that does not fit."""
+    if not isinstance(declaration, Mapping):
+        raise UserError(f"the declaration of a task was expected, found {kind(declaration)}")
+    return _family(family).from_declaration(declaration)
+
+
+def _declare(values: Mapping[str, Any], path: Path) -> TaskBase:
+    labels = values["labels"]
+    declaration: dict[str, Any] = {
+        "name": values.get("name") or path.resolve().parent.name,
+        "labels": read_labels(path.parent / labels) if isinstance(labels, str) else labels,
+        "texts": _listed(values.get("text", "text")),
+        "files": {**OWN_FILES, **{split: _listed(file) for split, file in values.get("files", {}).items()}},
+        "own": True,
+        "declared": True,
+    }
+    declaration["title"] = values.get("title") or f"{declaration['name']} (own data)"
+    for key, part in (("optional", "optional_texts"), ("left_out", "left_out")):
+        declaration[part] = _listed(values.get(key, []))
+    renamed = {"label": "label", "id": "id", "metric": "default_metric", "join": "lists"}
+    declaration |= {part: values[key] for key, part in renamed.items() if key in values}
+    declaration |= {key: values[key] for key in ("label_names", "recipe") if key in values}
+    if values["family"] == "entities" and values.get("label", "label") != "label":
+        declaration["entities"] = declaration.pop("label")  # CLUENER's form stays in `label`
+    family = _family(values["family"])
+    if "join" in values and "lists" not in family.__dataclass_fields__:
+        raise UserError(f"[join] has no meaning for family {family.family!r}")
+    if "metric" in values and values["metric"] not in family.family_metrics:
+        raise UserError(did_you_mean(values["metric"], family.family_metrics, "metric"))
+    if len(declaration["labels"]) < family.least_labels:
+        raise UserError(f"at least {family.least_labels} labels are needed, found {len(declaration['labels'])}")
+    return family.from_declaration(declaration)
+
+
+def _family(name: str) -> type[TaskBase]:
+    if name not in FAMILIES:
+        raise UserError(did_you_mean(str(name), FAMILIES, "family"))
+    module, cls = FAMILIES[name]
+    family: type[TaskBase] = getattr(importlib.import_module(module), cls)
+    return family
+
+
+def _check(key: str, value: Any, path: Path) -> None:
+    if key not in _KEYS:
+        raise UserError(did_you_mean(key, _KEYS, "key"), where=str(path))
+    wanted = _KEYS[key]
+    text = isinstance(value, str) and bool(value)
+    texts = isinstance(value, list) and all(isinstance(item, str) and item for item in value)
+    fits = {_TEXT: text, _TEXTS: text or texts, _TABLE: isinstance(value, dict)}[wanted]
+    if not fits:
+        raise UserError(f"`{key}` must be {wanted}, found {kind(value)}", where=str(path))
+    if key in ("files", "join", "label_names"):
+        for name, item in value.items():
+            if not isinstance(item, str):
+                raise UserError(f"`{key}.{name}` must be a string, found {kind(item)}", where=str(path))
+            if key == "files" and name not in OWN_FILES:
+                raise UserError(did_you_mean(name, OWN_FILES, "split"), where=f"{path}: files")
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)

@@ -1,0 +1,230 @@
+"""Figures, their standard errors, merging of several processes' parts, and the threshold that serves a set best."""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+import random
+import tracemalloc
+from collections.abc import Hashable, Iterable
+
+import numpy as np
+import pytest
+from clue_cli import scoring
+from clue_cli.contract import Counts, Example, Prediction, Span
+from clue_cli.errors import UserError, Where
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tasks.cluener import TASK as CLUENER
+from tasks.metrics.classification import Accuracy
+from tasks.metrics.entities import CluenerOfficial, SpanMicroF1
+
+LABELS = ("a", "b", "c")
+
+
+def row(number: int, gold: object, text: str = "x") -> Example:
+    return Example(number, None, (text,), gold, {}, Where("dev.json", number + 1))
+
+
+def pairs_of(rows: list[tuple[str | None, str | None]]) -> list[tuple[Example, Prediction | None]]:
+    return [(row(i, gold), None if answer is None else Prediction(answer)) for i, (gold, answer) in enumerate(rows)]
+
+
+# -------------------------------------------------------------------- figures and errors
+
+
+def test_a_score_says_everything_about_its_figure() -> None:
+    score = scoring.score(Accuracy(LABELS), pairs_of([("a", "a"), ("b", "a"), ("c", None), (None, "a")]))
+    assert (score.metric, score.primary, score.figure) == ("accuracy", "accuracy", 1 / 3)
+    assert (score.items, score.clusters, score.missing, score.unlabelled) == (3, 3, 1, 1)
+    assert [entry["label"] for entry in score.per_label] == list(LABELS)
+    assert score.notes == []
+    assert json.loads(json.dumps(score.as_dict(), allow_nan=False))["figures"]["accuracy"] == 1 / 3
+
+
+@given(st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(LABELS)), min_size=2, max_size=40))
+@settings(max_examples=100, deadline=None)
+def test_the_error_of_accuracy_is_the_textbook_one(rows: list[tuple[str | None, str | None]]) -> None:
+    score = scoring.score(Accuracy(LABELS), pairs_of(rows))
+    p, n = score.figures["accuracy"], len(rows)
+    assert score.errors["accuracy"] == pytest.approx(math.sqrt(p * (1 - p) / (n - 1)), abs=1e-12)
+
+
+def test_the_error_of_any_figure_is_the_jackknife_done_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every row left out in turn, the whole score computed anew from the others."""
+    draw = random.Random(3)
+    types = ("x", "y")
+    text = "abcabcabc"
+
+    def some() -> tuple[Span, ...]:
+        starts = [draw.randrange(6) for _ in range(draw.randrange(4))]
+        return tuple(Span(s, s + draw.randint(1, 3), draw.choice(types)) for s in starts)
+
+    pairs = [(row(i, some(), text), Prediction(some())) for i in range(30)]
+    monkeypatch.setattr(scoring, "CHUNK_CELLS", 40)
+    for metric in (CluenerOfficial(types), SpanMicroF1(types)):
+        score = scoring.score(metric, pairs)
+        without = [scoring.score(metric, pairs[:i] + pairs[i + 1 :]).figures for i in range(len(pairs))]
+        for name in score.figures:
+            values = [figures[name] for figures in without]
+            mean = sum(values) / len(values)
+            expected = math.sqrt((len(values) - 1) / len(values) * sum((value - mean) ** 2 for value in values))
+            assert score.errors[name] == pytest.approx(expected)
+
+
+def test_one_row_has_a_figure_and_no_error() -> None:
+    score = scoring.score(Accuracy(LABELS), pairs_of([("a", "a")]))
+    assert score.figure == 1.0
+    assert score.errors == {}
+
+
+class ByText:
+    """Accuracy whose rows of one text belong together."""
+
+    id, primary, columns = "by text", "share", ("right", "all")
+
+    def units(self, example: Example, prediction: Prediction | None) -> Iterable[tuple[Hashable, Counts]]:
+        yield example.texts[0], {0: float(prediction is not None and prediction.answer == example.gold), 1: 1.0}
+
+    def result(self, totals: np.ndarray) -> dict[str, np.ndarray]:
+        return {"share": totals[..., 0] / np.maximum(totals[..., 1], 1)}
+
+
+def test_rows_of_one_cluster_are_left_out_together() -> None:
+    pairs = [(row(i, "a", text=str(i // 2)), Prediction("a" if i < 4 else "b")) for i in range(8)]
+    score = scoring.score(ByText(), pairs)
+    assert (score.items, score.clusters, score.figure) == (8, 4, 0.5)
+    shares = [(4 - right) / 6 for right in (2, 2, 0, 0)]
+    assert score.errors["share"] == pytest.approx(math.sqrt(3 / 4 * sum((s - 0.5) ** 2 for s in shares)))
+    assert (score.per_label, score.notes) == ([], [])
+
+
+@pytest.mark.parametrize(("rows", "words"), [([], "no rows"), ([(None, "a")], "none of the 1 rows is labelled")])
+def test_without_gold_there_is_no_figure(rows: list[tuple[str | None, str | None]], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        scoring.score(Accuracy(LABELS), pairs_of(rows))
+
+
+def test_parts_of_several_processes_give_the_score_of_the_whole() -> None:
+    draw = random.Random(4)
+    metric = Accuracy(LABELS)
+    pairs = pairs_of([(draw.choice((*LABELS, None)), draw.choice((*LABELS, None))) for _ in range(101)])
+    whole = scoring.score(metric, pairs)
+    collected = [pickle.loads(pickle.dumps(scoring.collect(metric, pairs[k::3]))) for k in range(3)]
+    merged = collected[0]
+    for other in collected[1:]:
+        merged.merge(other)
+    assert scoring.finish(metric, merged).as_dict() == {
+        **whole.as_dict(), "errors": pytest.approx(whole.errors),
+    }  # fmt: skip
+
+
+def test_statistics_stay_sparse() -> None:
+    """20,000 rows of 357 columns: the dense matrix has 57 MB; what is kept and what is laid out stays far below."""
+    labels = tuple(map(str, range(119)))
+    draw = random.Random(5)
+    pairs = pairs_of([(draw.choice(labels), draw.choice(labels)) for _ in range(20_000)])
+    metric = Accuracy(labels)
+    tracemalloc.start()
+    collected = scoring.collect(metric, pairs)
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < 12e6
+    assert all(chunk.nbytes <= 8 * scoring.CHUNK_CELLS for chunk in collected.statistics.chunks())
+    dense = np.concatenate(list(collected.statistics.chunks()))
+    assert dense.shape == (20_000, 357)
+    assert np.array_equal(dense.sum(axis=0), collected.statistics.totals())
+
+
+def test_statistics_refuse_what_is_not_theirs() -> None:
+    statistics = scoring.Statistics(2)
+    with pytest.raises(ValueError, match="column 2"):
+        statistics.add("row", {2: 1.0})
+    with pytest.raises(ValueError, match="3 columns"):
+        statistics.update(scoring.Statistics(3))
+
+
+def test_item_statistics_name_their_columns() -> None:
+    metric = Accuracy(LABELS)
+    assert scoring.item_statistics(metric, row(0, "a"), Prediction("b")) == {"predicted:b": 1.0, "gold:a": 1.0}
+    assert scoring.item_statistics(metric, row(0, None), Prediction("b")) == {}
+
+
+def test_metrics_are_made_by_id_with_the_labels_of_the_task() -> None:
+    metric = scoring.make_metric(CLUENER)
+    assert metric.id == "cluener:official"
+    assert "right:government" in metric.columns
+    assert scoring.make_metric(CLUENER, "span:micro_f1").id == "span:micro_f1"
+    with pytest.raises(UserError, match=r"did you mean cluener:official.*"):
+        scoring.make_metric(CLUENER, "cluener:oficial")
+
+
+# -------------------------------------------------------------------- threshold
+
+answers = st.sampled_from("abcdef")
+scored_sets = st.lists(
+    st.tuples(
+        st.lists(answers, max_size=4),
+        st.lists(st.tuples(answers, st.integers(-6, 6).map(lambda n: n / 2)), max_size=6),
+    ),
+    max_size=4,
+)
+
+
+def micro_f1(examples: list[tuple[list[str], list[tuple[str, float]]]], threshold: float) -> float:
+    """What the answers above the threshold score, said slowly."""
+    right = made = wanted = 0
+    for gold, candidates in examples:
+        kept = {answer for answer, score in candidates if score > threshold}
+        right += len(kept & set(gold))
+        made += len(kept)
+        wanted += len(set(gold))
+    return 2 * right / (made + wanted) if right else 0.0
+
+
+@given(scored_sets, st.integers(-8, 8).map(lambda n: n / 4))
+@settings(max_examples=400, deadline=None)
+def test_no_threshold_is_better_than_the_best(
+    examples: list[tuple[list[str], list[tuple[str, float]]]], default: float
+) -> None:
+    best = scoring.best_threshold(examples, default=default)
+    assert best.figure == pytest.approx(micro_f1(examples, best.threshold))
+    every = [n / 4 for n in range(-20, 20)]
+    assert best.figure == pytest.approx(max(micro_f1(examples, threshold) for threshold in every))
+    if micro_f1(examples, default) == pytest.approx(best.figure):
+        assert best.threshold == default
+    for threshold, precision, recall, f1 in zip(*best.curve.values(), strict=True):
+        assert f1 == pytest.approx(micro_f1(examples, threshold))
+        assert f1 == pytest.approx(2 * precision * recall / (precision + recall) if precision + recall else 0.0)
+    assert all(np.diff(best.curve["threshold"]) < 0)
+
+
+def test_the_threshold_lies_between_the_scores_it_parts() -> None:
+    best = scoring.best_threshold([(["a"], [("a", 3.0), ("b", 1.0), ("c", -1.0)])])
+    assert (best.threshold, best.figure, best.precision, best.recall) == (2.0, 1.0, 1.0, 1.0)
+
+
+def test_the_lowest_cut_is_the_threshold_of_decoding() -> None:
+    assert scoring.best_threshold([(["a", "b"], [("a", 3.0), ("b", -1.0)])], floor=-4.0).threshold == -4.0
+    with pytest.raises(ValueError, match="below the threshold"):
+        scoring.best_threshold([(["a"], [("a", -5.0)])], floor=-4.0)
+
+
+def test_neighbours_in_floating_point_are_parted_too() -> None:
+    upper = 1.0
+    lower = float(np.nextafter(upper, 0.0))
+    best = scoring.best_threshold([(["a"], [("a", upper), ("b", lower)])])
+    assert best.figure == 1.0
+    assert lower <= best.threshold < upper
+
+
+@pytest.mark.parametrize("examples", [[], [([], [])], [(["a"], [])], [(["a"], [("b", 1.0)])]])
+def test_without_a_right_candidate_the_threshold_stays(examples: list[tuple[list[str], list[tuple[str, float]]]]) -> None:
+    best = scoring.best_threshold(examples, default=0.25)
+    assert (best.threshold, best.figure) == (0.25, 0.0)
+
+
+def test_scores_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        scoring.best_threshold([(["a"], [("a", float("nan"))])])
