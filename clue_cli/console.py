@@ -18,7 +18,6 @@ from __future__ import annotations
 import json as jsonlib
 import re
 import sys
-import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,21 +29,14 @@ from clue_cli.errors import ClueError
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress as RichProgress
     from rich.table import Table
     from rich.text import Text
 
     from clue_cli.contract import Tally
+    from clue_cli.progress import Progress
 
     out: Console
     err: Console
-
-LINE_EVERY = 30.0
-"""Seconds between two lines of progress where standard error is no terminal."""
-
-REDRAW_EVERY = 0.1
-"""Seconds between two drawings of the bar on a terminal."""
-
 
 @dataclass
 class _Settings:
@@ -270,7 +262,7 @@ def build_table(columns: Sequence[Column | str], rows: Sequence[Sequence[Any]]) 
     from rich.text import Text as RichText
 
     grid = RichTable(
-        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1), header_style="bold",
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold",
     )
     kinds: list[Column] = []
     for position, column in enumerate(columns):
@@ -317,82 +309,6 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d} h"
 
 
-class Progress:
-    """Counts work done; see `progress`. `done` is the amount so far, `total` None where nobody knows."""
-
-    def __init__(self, total: int | None, description: str, unit: str, done: int = 0) -> None:
-        self.total, self.description, self.unit, self.done = total, description, unit, done
-        self.note = ""
-        self._first = done
-        self._started = self._shown = time.monotonic()
-
-    def advance(self, amount: int = 1, note: str | None = None) -> None:
-        """`amount` more is done; `note` (the loss, say) stands at the end of the line."""
-        self.done += amount
-        if note is not None:
-            self.note = note
-        now = time.monotonic()
-        if now - self._shown >= self._every():
-            self._shown = now
-            self._show(now)
-
-    def rate(self) -> float:
-        """Units a second since the start, 0 before any time has passed."""
-        passed = time.monotonic() - self._started
-        return (self.done - self._first) / passed if passed > 0 else 0.0
-
-    def _every(self) -> float:
-        return float("inf")
-
-    def _show(self, now: float) -> None:
-        """Show nothing: the form for `--quiet`."""
-
-    def line(self) -> str:
-        """The state in one line: amount, share, rate, time left, note."""
-        rate = self.rate()
-        parts = [f"{self.description}: {self.done:,}"]
-        if self.total is not None:
-            parts[0] += f" of {self.total:,}"
-        parts[0] += f" {self.unit}" if self.unit else ""
-        if rate > 0:
-            parts.append(f"{rate:,.1f} a second")
-            if self.total is not None:
-                parts.append(f"{duration(max(self.total - self.done, 0) / rate)} left")
-        return ", ".join(parts + ([self.note] if self.note else []))
-
-
-class _Lines(Progress):
-    """Progress as a line every `LINE_EVERY` seconds."""
-
-    def _every(self) -> float:
-        return LINE_EVERY
-
-    def _show(self, now: float) -> None:
-        message(self.line())
-
-
-class _Bar(Progress):
-    """Progress as a bar, drawn by the calls themselves: no thread beside the work."""
-
-    def __init__(self, total: int | None, description: str, unit: str, done: int = 0) -> None:
-        super().__init__(total, description, unit, done)
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bars
-
-        self.bars: RichProgress = Bars(
-            TextColumn("{task.description}", markup=False), BarColumn(bar_width=20), MofNCompleteColumn(),
-            TimeRemainingColumn(compact=True), TextColumn("{task.fields[note]}", markup=False),
-            console=_console("err"), auto_refresh=False, transient=True,
-        )
-        self._task = self.bars.add_task(clean(description), total=total, completed=done, note="")
-
-    def _every(self) -> float:
-        return REDRAW_EVERY
-
-    def _show(self, now: float) -> None:
-        self.bars.update(self._task, completed=self.done, total=self.total, note=clean(self.note), refresh=True)
-
-
 @contextmanager
 def progress(total: int | None, description: str, *, unit: str = "", done: int = 0) -> Iterator[Progress]:
     """Show how far the work is, with the time left: a bar on a terminal, else a line every 30 seconds.
@@ -402,11 +318,13 @@ def progress(total: int | None, description: str, *, unit: str = "", done: int =
 
     `done` is what an earlier run did already. With `--quiet` nothing is shown; the count still works.
     """
+    from clue_cli.progress import Bar, Lines, Progress
+
     if is_quiet():
         yield Progress(total, description, unit, done)
     elif _console("err").is_terminal:
-        bar = _Bar(total, description, unit, done)
+        bar = Bar(total, description, unit, done)
         with bar.bars:
             yield bar
     else:
-        yield _Lines(total, description, unit, done)
+        yield Lines(total, description, unit, done)

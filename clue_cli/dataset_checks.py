@@ -192,7 +192,7 @@ def check_official(found: Description) -> Grades:
     if found.sample:
         yield "warn", "this is the sample that ships with the package: its figures compare with nothing else"
         return
-    for name, split in found.splits.items():
+    for split in found.splits.values():
         if split.official is False:
             yield "warn", f"{split.file} is not the official file ({_rows(split)})"
         elif split.official is None and split.official_rows not in (None, split.rows):

@@ -30,23 +30,26 @@ class _ByteDropout(torch.autograd.Function):
         return torch.where(keep, gradient, 0).mul_(ctx.scale), None
 
 
+def byte_dropout(x: Tensor, p: float) -> Tensor:
+    """`x` with a share of `round(256 p) / 256` of its elements zero and the rest scaled up."""
+    dropped = round(256 * p)
+    return _ByteDropout.apply(x, dropped) if dropped else x  # type: ignore[no-any-return]
+
+
 class ByteDropout(nn.Module):
     """Stands in for `nn.Dropout(p)` on a processor; the rate is `round(256 p) / 256`."""
 
     def __init__(self, p: float) -> None:
         super().__init__()
         self.p = p
-        self.dropped = round(256 * p)
 
     def forward(self, x: Tensor) -> Tensor:
         """`x` with a share of its elements zero and the rest scaled up, in training; `x` itself else."""
-        if not self.training or not self.dropped:
-            return x
-        return _ByteDropout.apply(x, self.dropped)  # type: ignore[no-any-return]
+        return byte_dropout(x, self.p) if self.training else x
 
     def extra_repr(self) -> str:
         """What `print(model)` shows of it."""
-        return f"p={self.dropped}/256"
+        return f"p={round(256 * self.p)}/256"
 
 
 def cheapen_dropout(module: nn.Module) -> None:

@@ -24,6 +24,7 @@ _REFUSED = {
     errno.EPERM: "no permission to write",
     errno.EROFS: "the file system is read-only",
     errno.ENOENT: "the directory does not exist",
+    errno.EEXIST: "a part of the path is a file, not a directory",
     errno.ENOTDIR: "a part of the path is a file, not a directory",
     errno.EISDIR: "is a directory; a file was expected",
     errno.ENAMETOOLONG: "the name is too long",

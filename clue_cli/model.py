@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from clue_cli.attention import use_short_attention
 from clue_cli.batching import collate, to_device
 from clue_cli.contract import FORMAT_VERSION, Limits
 from clue_cli.errors import UserError
@@ -98,6 +99,8 @@ class Model(nn.Module):
         self.to(self.device)
         if self.precision == "bf16":
             compute_in_bf16(self.encoder)
+            if self.device.type == "cpu":
+                use_short_attention(self.encoder.model)
         return self
 
     def forward(self, batch: Mapping[str, Tensor], *, want_loss: bool = False) -> Any:

@@ -115,20 +115,23 @@ def predict_files(request: Request) -> Summary:
             _check_target(target, request)
     # The first output is opened before the model is loaded: most mistakes show here, at once.
     sink = _sink(targets[0], form, made_of, request, main)
+    left_out = Tally()
     with sink:
         predictor = Predictor.load(request.run, device=request.device, precision=request.precision)
         check_text_fields(request.reading.text_fields, predictor.task)
         options = predictor.answering(threshold=request.threshold, top_k=request.top_k)
         started = time.perf_counter()
-        outputs = [_answer(predictor, request, targets[0], sink, options)]
+        outputs = [_answer(predictor, request, targets[0], sink, options, left_out)]
     for target in targets[1:]:
         form = make_form(request.form, probabilities=request.probabilities)
         with _sink(target, form, made_of, request, main) as sink:
-            outputs.append(_answer(predictor, request, target, sink, options))
+            outputs.append(_answer(predictor, request, target, sink, options, left_out))
     seconds = time.perf_counter() - started
+    for counted in processes.gather(predictor.tally):
+        left_out.merge(counted)
     model = predictor.model
     run = request.run.resolve().name
-    return Summary(run, predictor.task.name, outputs, predictor.tally, seconds, str(model.device), model.precision)
+    return Summary(run, predictor.task.name, outputs, left_out, seconds, str(model.device), model.precision)
 
 
 def _check(request: Request) -> None:
@@ -234,9 +237,10 @@ def _sink(
 
 
 def _answer(
-    predictor: Predictor, request: Request, target: _Target, sink: AnswerFile | AnswerStream, options: Answering
+    predictor: Predictor, request: Request, target: _Target, sink: AnswerFile | AnswerStream, options: Answering,
+    left_out: Tally,
 ) -> Answered:
-    """Stream the rows of one target through the model into its output."""
+    """Stream the rows of one target through the model into its output; what reading leaves out goes to `left_out`."""
     output = None if target.output is None else str(target.output)
     # What the main process found on the disk goes for all.
     answered, finished = predictor.processes.gather((sink.answered, sink.finished))[0]
@@ -244,7 +248,7 @@ def _answer(
         console.message(f"{output}: is finished already (--force predicts it again)")
         return Answered(output, finished_before=True)
     writing = predictor.processes.rank == 0
-    examples = sink.agreeing(_examples(predictor, request, target, sink))
+    examples = sink.agreeing(_examples(predictor, request, target, sink, left_out))
     to_terminal = output is None and console.out.is_terminal
     rows = answered
     with (
@@ -272,16 +276,16 @@ def _record(form: AnswerForm, example: Example, prediction: Any, fields: dict[st
 
 
 def _examples(
-    predictor: Predictor, request: Request, target: _Target, sink: AnswerFile | AnswerStream
+    predictor: Predictor, request: Request, target: _Target, sink: AnswerFile | AnswerStream, left_out: Tally
 ) -> Iterator[Example]:
     """The examples of a target's inputs, one input after the other."""
-    task, reading, tally = predictor.task, request.reading, predictor.tally
+    task, reading = predictor.task, request.reading
     bad: Bad | None = sink.rejects.add if sink.rejects is not None else None
     inputs: Sequence[tuple[str, Iterator[Row]]]
     if request.split is not None:
         inputs = [_split(predictor, request, bad)]
     else:
-        inputs = [(file, read_rows(file, task, reading, tally, bad)) for file in target.files]
+        inputs = [(file, read_rows(file, task, reading, left_out, bad)) for file in target.files]
     number = 0
     for place, rows in inputs:
         examples = read_examples(

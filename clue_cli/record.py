@@ -40,13 +40,21 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clue_cli.contract import FORMAT_VERSION, Recipe
-from clue_cli.environment import Environment, Program, environment, program, reduced_command, without_paths
+from clue_cli.environment import (
+    Environment,
+    Program,
+    base_name,
+    environment,
+    program,
+    reduced_command,
+    without_paths,
+)
 from clue_cli.errors import RunError, UserError
 from clue_cli.files import atomic_write
 from clue_cli.validation import Check, read_json
@@ -215,6 +223,8 @@ class Record:
         seed: int, group: str | None = None, command: Sequence[str] | None = None, **more: Any,
     ) -> Record:
         """A record of a run that begins now, with versions and machine filled in; `more` are further fields."""
+        if _MACHINE_PATH.search(encoder.name):
+            encoder = replace(encoder, name=base_name(encoder.name))
         return cls(
             task=task, head=head, encoder=encoder, metrics=list(metrics), recipe=recipe, seed=seed, group=group,
             command=reduced_command(sys.argv if command is None else command), program=program(),
@@ -338,6 +348,7 @@ def _check_meaning(record: Record, check: Check) -> None:
     check.that(record.environment.cores >= 1, "environment.cores", "a number from 1", record.environment.cores)
     for name, digest in (("task.labels_sha256", record.task.labels_sha256), ("encoder.sha256", record.encoder.sha256)):
         check.that(_SHA256.fullmatch(digest) is not None, name, "64 hexadecimal digits (SHA-256)", digest)
+    check.that(_MACHINE_PATH.search(record.encoder.name) is None, "encoder.name", "no path", record.encoder.name)
     for i, argument in enumerate(record.command):
         check.that(_MACHINE_PATH.search(argument) is None, f"command[{i}]", "base names, no paths", argument)
     for phase, seconds in record.timing.phases.items():

@@ -72,7 +72,7 @@ class Statistics:
         return totals
 
     def chunks(self, cells: int = CHUNK_CELLS) -> Iterator[np.ndarray]:
-        """The matrix clusters x K in dense pieces of whole rows, (rows, K) float64 each, about `cells` cells at most."""
+        """The matrix clusters x K in dense pieces of whole rows, (rows, K) float64, of about `cells` cells at most."""
         size = max(1, cells // max(1, self.columns))
         rows = list(self.rows.values())
         for start in range(0, len(rows), size):
@@ -117,7 +117,7 @@ class Score:
     items:      rows scored; `clusters` the independent groups of them.
     missing:    rows without a prediction, counted as wrong or empty.
     unlabelled: rows without gold, not scored.
-    per_label:  one row a label or type (label, precision, recall, f1, support, predicted); empty where a metric has none.
+    per_label:  one row a label or type (label, precision, recall, f1, support, predicted), if the metric has them.
     notes:      what a reader must know about the figure.
     statistics: the sums by cluster that everything above is made of; paired tests need them.
     """
@@ -222,7 +222,7 @@ Scored = tuple[Collection[Hashable], Sequence[tuple[Hashable, float]]]
 
 @dataclass(frozen=True)
 class Threshold:
-    """A threshold on raw scores (an answer stands if its score is greater) and what it gives on the set it was tuned on.
+    """A threshold on raw scores (an answer of a greater score stands) and what it gives on the set it was tuned on.
 
     `curve` has one entry a distinct cut, from the highest threshold down: arrays `threshold`, `precision`, `recall`,
     `f1`, all of one length, float64.

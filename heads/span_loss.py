@@ -139,9 +139,9 @@ def _all_spans(A: Tensor, c: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
     peak_c = torch.where(peak_c > float("-inf"), peak_c, 0)
     total = torch.bmm((masked - peak_a).exp(), (shifted - peak_c).exp())
     # Far enough above the smallest number that what underflowed inside the sum is below its last digit.
-    enough = total > torch.finfo(A.dtype).tiny ** 0.5
-    inner = torch.where(enough, torch.where(enough, total, 1).log() + peak_a + peak_c, float("-inf"))
-    return inner, exists & ~enough
+    floor = torch.finfo(A.dtype).tiny ** 0.5
+    inner = torch.where(exists, total.clamp(min=floor).log() + (peak_a + peak_c), float("-inf"))
+    return inner, exists & (total <= floor)
 
 
 def _explicit(
@@ -185,26 +185,28 @@ def _without_gold(inner: Tensor, A: Tensor, c: Tensor, valid: Tensor, gold: Gold
     leads = torch.ones_like(gold.counts)
     leads[1:] = index[1:] != index[:-1]
     numbers = torch.arange(len(index), device=index.device)
-    leader = torch.where(leads, numbers, 0).cummax(0).values
-    if A.device.type == "cpu" or len(index) * length > block_elements(A.device):
-        # One line a leader. On an accelerator this waits for the count, so a short list stays as it is there: the
-        # lines of followers are computed and add nothing.
-        leader = leads.cumsum(0) - 1
-        chosen = leads.nonzero().squeeze(1)
+    if thins_first(A.device, len(index) * length):
+        leader, chosen = leads.cumsum(0) - 1, leads.nonzero().squeeze(1)
     else:
-        chosen = numbers
+        leader, chosen = torch.where(leads, numbers, 0).cummax(0).values, numbers
     slot = torch.where(gold.counts, leader, len(chosen))
     values = _explicit_in_blocks(A, c, valid, gold.row[chosen], gold.start[chosen], gold.kind[chosen], slot, gold.end)
-    return _overwrite(inner, index[chosen], values, leads[chosen])
+    if chosen is numbers:  # followers write their leader's value once more, and pass no gradient
+        values = torch.where(leads, values, values.detach()[leader])
+    return _overwrite(inner, index[chosen], values)
 
 
-def _overwrite(inner: Tensor, index: Tensor, values: Tensor, which: Tensor) -> Tensor:
-    """`inner` with `values[k]` at the flat place `index[k]` for each k in `which` (at most one a place)."""
-    flat = inner.reshape(-1)
-    fresh = torch.zeros_like(flat).index_put((index,), torch.where(which, values, 0), accumulate=True)
-    touched = torch.zeros(flat.shape, dtype=torch.bool, device=flat.device)
-    touched[index] = True
-    return torch.where(touched, fresh, flat).view_as(inner)
+def thins_first(device: torch.device, elements: int) -> bool:
+    """Whether to take one line for all gold spans that share (row, start, type), not one each.
+
+    An accelerator would wait for the number of lines, so a short list stays as it is there, some lines made in vain.
+    """
+    return device.type == "cpu" or elements > block_elements(device)
+
+
+def _overwrite(inner: Tensor, index: Tensor, values: Tensor) -> Tensor:
+    """`inner` with `values[k]` at the flat place `index[k]`."""
+    return inner.reshape(-1).index_put((index,), values).view(inner.shape)
 
 
 def _recomputed_rows(inner: Tensor, A: Tensor, c: Tensor, valid: Tensor, gold: Gold, lost: Tensor) -> Tensor:
@@ -218,4 +220,4 @@ def _recomputed_rows(inner: Tensor, A: Tensor, c: Tensor, valid: Tensor, gold: G
     row, start, kind = index // (length * types), index // types % length, index % types
     none = index.new_empty(0)
     values = _explicit_in_blocks(A, c, valid, row, start, kind, none, none)
-    return _overwrite(inner, index, values, torch.ones_like(index, dtype=torch.bool))
+    return _overwrite(inner, index, values)

@@ -156,17 +156,17 @@ def path_spans(
         return [_candidates(np.empty((0, 4), dtype=np.int64), np.empty(0), max_candidates) for _ in range(rows)]
     onward = torch.zeros_like(first)
     onward[:, 1:] = following[:, :-1].gather(2, tags[:, 1:, None]).squeeze(2)
-    reached = onward.double().cumsum(1) if first.device.type != "mps" else onward.cumsum(1)
     # The I tag of the path's own type; for O, which no span ends with, any other.
     continuation = torch.where(tags % 2 == 1, tags + 1, tags.clamp(min=1))[..., None]
     stop = torch.logsumexp(following.scatter(2, continuation, float("-inf")), dim=2)
     last = torch.arange(steps, device=tags.device) >= lengths[:, None] - 1
     stop = torch.where(last, 0, stop)
     host_tags, host_order = tags.cpu().numpy(), order.cpu().numpy()
-    host_first, host_reached, host_stop = (x.double().cpu().numpy() for x in (first.cpu(), reached.cpu(), stop.cpu()))
+    host_first, host_onward, host_stop = (x.cpu().double().numpy() for x in (first, onward, stop))
+    reached = host_onward.cumsum(1)
     spans = tags_to_spans(host_tags)
     row, _, start, end = spans.T
-    score = host_first[row, start] + host_reached[row, end] - host_reached[row, start] + host_stop[row, end]
+    score = host_first[row, start] + reached[row, end] - reached[row, start] + host_stop[row, end]
     spans[:, 2], spans[:, 3] = host_order[row, start], host_order[row, end]
     borders = np.searchsorted(spans[:, 0], np.arange(rows + 1))
     return [
@@ -212,8 +212,8 @@ class SoftmaxTagging(Tagger):
         if not want_loss:
             return HeadOutput(None, None, logits)
         mask = batch["text_mask"]
-        losses = F.cross_entropy(logits.transpose(1, 2), self.gold_tags(batch), reduction="none")
-        return HeadOutput(torch.where(mask, losses, 0).sum(), mask.sum().to(logits.dtype), logits)
+        losses = F.cross_entropy(logits.flatten(0, 1), self.gold_tags(batch).flatten(), reduction="none")
+        return HeadOutput(torch.where(mask.flatten(), losses, 0).sum(), mask.sum().to(logits.dtype), logits)
 
     @torch.no_grad()
     def decode(self, output: HeadOutput, batch: Mapping[str, Tensor], options: DecodeOptions) -> list[Spans]:

@@ -20,7 +20,7 @@ TASK = Entities(
     homepage="https://github.com/CLUEbenchmark/CLUENER2020",
     labels=(
         "address", "book", "company", "game", "government", "movie", "name", "organization", "position", "scene",
-    ),  # fmt: skip
+    ),
     texts=("text",),
     counts={"train": 10_748, "dev": 1_343, "test": 1_345},
     metrics={

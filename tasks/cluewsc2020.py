@@ -31,7 +31,7 @@ class MarkedSpans(TextClassification):
         inserts = []
         for name, before, after in (("span1", "_", "_"), ("span2", "[", "]")):
             start, end = self._span(row, text, target, name)
-            inserts += [(start, 1, end, before), (end, 0, start, after)]
+            inserts += [(start, 1, -end, before), (end, 0, -start, after)]
         # From the right, since a mark shifts what follows it; where one span ends and the other starts, the end first.
         for position, _, _, mark in sorted(inserts, reverse=True):
             text = text[:position] + mark + text[position:]

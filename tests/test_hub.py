@@ -68,7 +68,11 @@ def test_cluewsc2020_and_csl_columns() -> None:
     (example,) = read("cluewsc2020", HubSource(config="cluewsc2020", splits=made), "dev")
     assert (example.texts, example.gold) == (("_小明_说[他]来",), "true")
 
-    kinds = {"abst": "string", "keyword": datasets.Sequence(datasets.Value("string")), "corpus_id": datasets.Value("int32")}
+    kinds = {
+        "abst": "string",
+        "keyword": datasets.Sequence(datasets.Value("string")),
+        "corpus_id": datasets.Value("int32"),
+    }
     columns = {"abst": ["摘要"], "keyword": [["词", "语"]], "corpus_id": [2415], "label": [1]}
     (example,) = read("csl", HubSource(config="csl", splits=splits(columns, ["0", "1"], kinds)), "test")
     assert (example.texts, example.id) == (("词；语", "摘要"), 2415)
@@ -85,8 +89,12 @@ def test_rows_have_a_hash_and_files_have_none() -> None:
 
 @pytest.mark.parametrize(
     ("raised", "kind"),
-    [(ConnectionError("no route\nto host"), RunError), (OSError("disk"), RunError), (ValueError("no config x"), UserError)],
-)  # fmt: skip
+    [
+        (ConnectionError("no route\nto host"), RunError),
+        (OSError("disk"), RunError),
+        (ValueError("no config x"), UserError),
+    ],
+)
 def test_what_goes_wrong_on_the_way_is_one_line(monkeypatch: pytest.MonkeyPatch, raised: Exception, kind: type) -> None:
     import datasets
 

@@ -162,7 +162,9 @@ def test_another_package_called_tasks_is_said_and_not_run(tmp_path: Path, shadow
         "try:\n    registry.tasks()\nexcept errors.UserError as error:\n    print(error)"
     )
     said = python(f"{tmp_path}{os.pathsep}{ROOT}", program)
-    assert said.startswith("Python finds another package called `tasks`") and str(tmp_path) in said and "RUN" not in said
+    assert (
+        said.startswith("Python finds another package called `tasks`") and str(tmp_path) in said and "RUN" not in said
+    )
 
 
 def test_listing_tasks_imports_nothing_heavy() -> None:

@@ -11,11 +11,12 @@ from collections.abc import Hashable, Iterable
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from clue_cli import scoring
 from clue_cli.contract import Counts, Example, Prediction, Span
 from clue_cli.errors import UserError, Where
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tasks.cluener import TASK as CLUENER
 from tasks.metrics.classification import Accuracy
 from tasks.metrics.entities import CluenerOfficial, SpanMicroF1
@@ -220,7 +221,9 @@ def test_neighbours_in_floating_point_are_parted_too() -> None:
 
 
 @pytest.mark.parametrize("examples", [[], [([], [])], [(["a"], [])], [(["a"], [("b", 1.0)])]])
-def test_without_a_right_candidate_the_threshold_stays(examples: list[tuple[list[str], list[tuple[str, float]]]]) -> None:
+def test_without_a_right_candidate_the_threshold_stays(
+    examples: list[tuple[list[str], list[tuple[str, float]]]],
+) -> None:
     best = scoring.best_threshold(examples, default=0.25)
     assert (best.threshold, best.figure) == (0.25, 0.0)
 

@@ -23,7 +23,7 @@ def eval_command(
     data: o.DataOption = None,
     encoding: o.EncodingOption = "utf-8",
     eval_limit: o.EvalLimitOption = None,
-    threshold: Annotated[Optional[float], typer.Option(rich_help_panel=o.MODEL, help="Raw score above which a span counts (GlobalPointer). [default: the run's]")] = None,
+    threshold: Annotated[Optional[float], typer.Option(rich_help_panel=o.MODEL, help="Raw score above which a span counts (GlobalPointer). (default: the run's)")] = None,
     tune_threshold: Annotated[bool, typer.Option("--tune-threshold", rich_help_panel=o.MODEL, help="Find the threshold with the best micro F1 on this split and keep it in the run.")] = False,
     device: o.DeviceOption = None,
     precision: o.PrecisionOption = None,

@@ -38,7 +38,7 @@ def list_command(
 
 def data_words(task: Any) -> str:
     """Where the data of a task would be read from: "at hand", "sample" or "none"."""
-    return {"hand": "at hand", "sample": "sample only", "none": "none"}[data_place(task)]
+    return {"hand": "at hand", "sample": "sample", "none": "none"}[data_place(task)]
 
 
 def data_place(task: Any) -> str:

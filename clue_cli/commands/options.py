@@ -18,7 +18,7 @@ DataOption = Annotated[
     Optional[str],
     typer.Option(
         "--data", metavar="PATH", rich_help_panel=DATA,
-        help="Directory, zip or file with the data, or hub. [default: $CLUE_DATA/TASK, else the shipped sample]",
+        help="Directory, zip or file with the data, or hub. (default: $CLUE_DATA/TASK, else the shipped sample)",
     ),
 ]
 EncodingOption = Annotated[
@@ -42,7 +42,7 @@ EncoderOption = Annotated[
     Optional[str],
     typer.Option(
         "--encoder", metavar="NAME|DIR", rich_help_panel=MODEL,
-        help="Directory or hub name; scratch or scratch:NAME for random weights. [default: $CLUE_ENCODER, else the shipped mini-zh]",
+        help="Directory or hub name; scratch or scratch:NAME for random weights. (default: $CLUE_ENCODER, else the shipped mini-zh)",
     ),
 ]
 HeadOption = Annotated[
@@ -52,11 +52,11 @@ MetricOption = Annotated[
     Optional[str], typer.Option("--metric", rich_help_panel=MODEL, help="Metric that chooses the best epoch (clue show TASK lists them).")
 ]
 DeviceOption = Annotated[
-    Optional[str], typer.Option("--device", rich_help_panel=MODEL, help="cpu, cuda, cuda:1, mps. [default: the best at hand]")
+    Optional[str], typer.Option("--device", rich_help_panel=MODEL, help="cpu, cuda, cuda:1, mps. (default: the best at hand)")
 ]
 PrecisionOption = Annotated[
     Optional[str],
-    typer.Option("--precision", rich_help_panel=MODEL, help="bf16 or float32. [default: bf16 where the hardware is fast at it]"),
+    typer.Option("--precision", rich_help_panel=MODEL, help="bf16 or float32. (default: bf16 where the hardware is fast at it)"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="One JSON document on standard output.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", rich_help_panel=OUTPUT, help="No messages and no progress.")]
@@ -67,7 +67,8 @@ ForceOption = Annotated[bool, typer.Option("--force", rich_help_panel=OUTPUT, he
 
 def chosen_task(name: str, fields: str | None, labels: Path | None) -> Any:
     """The task by name or directory, with the user's input fields and labels. UserError for what does not exist."""
-    from clue_cli.registry import find_task, read_labels
+    from clue_cli.registry import find_task
+    from clue_cli.sources import read_labels
 
     task: Any = find_task(name)
     if labels is not None:

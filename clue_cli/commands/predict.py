@@ -42,7 +42,7 @@ InputFormat = Annotated[
     str | None,
     typer.Option(
         metavar="jsonl|csv|tsv|text", rich_help_panel=INPUT,
-        help="Form of the input. [default: by the file's ending; standard input by its first line]",
+        help="Form of the input, where the file's ending (for standard input: its first line) does not say it.",
     ),
 ]
 OnError = Annotated[
@@ -64,14 +64,14 @@ TopK = Annotated[
 Threshold = Annotated[
     float | None,
     typer.Option(
-        rich_help_panel=ANSWERS, help="Raw score above which a span counts (GlobalPointer). [default: the run's]"
+        rich_help_panel=ANSWERS, help="Raw score above which a span counts (GlobalPointer), instead of the run's."
     ),
 ]
 Output = Annotated[
     str | None,
     typer.Option(
         "--output", "-o", metavar="PATH", rich_help_panel=o.OUTPUT,
-        help="File for the answers to all inputs in order, or directory for one file each. [default: standard output]",
+        help="File for the answers to all inputs in order, or a directory for a file each; else standard output.",
     ),
 ]
 Format = Annotated[

@@ -129,10 +129,15 @@ def _print_data(document: dict[str, Any]) -> None:
     )
     if document["homepage"]:
         console.result(f"get it from {document['homepage']}, then use either")
-    console.result(f"  clue train {name} --data PATH      PATH: the directory, or the zip as it was downloaded")
-    console.result(f"  export CLUE_DATA=DIR{' ' * len(name)}           with DIR/{name}/ holding the files or the zip")
+    ways = [
+        (f"clue train {name} --data PATH", "PATH: the directory, or the zip as downloaded"),
+        ("export CLUE_DATA=DIR", f"DIR/{name}/ holds the files, or the zip"),
+    ]
     if document["hub"]:
-        console.result(f"  clue train {name} --data hub       from the Hugging Face hub (HF_ENDPOINT names a mirror)")
+        ways.append((f"clue train {name} --data hub", "from the Hugging Face hub (HF_ENDPOINT: a mirror)"))
+    longest = max(len(command) for command, _ in ways)
+    for command, meaning in ways:
+        console.result(f"  {command.ljust(longest)}   {meaning}")
     console.result(f"clue data {name} checks what is there.")
 
 

@@ -215,7 +215,7 @@ def set_dropouts(config: Any, hidden: float | None, attention: float | None) -> 
         if "drop" in field
         and isinstance(value, int | float)
         and not isinstance(value, bool)
-        and not re.search(r"classif|summary|head|cls|pool|path|layer_?drop|seq_", field)
+        and not re.search(r"classif|summary|head|cls|pool|path|layer_?drop|seq_|^qa_", field)
     ]
     done: dict[str, float] = {}
     notes = []
@@ -325,7 +325,10 @@ def _checkpoint_gradients(model: Any, where: str) -> None:
         raise UserError(
             "this encoder cannot recompute activations", where=where, hint="leave --gradient-checkpointing out"
         )
-    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    if hasattr(model, "activation_checkpointing_enable"):  # its name in newer versions
+        model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+    else:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
 @contextmanager

@@ -109,7 +109,7 @@ def plain(tokenizer: Tokenizer) -> Tokenizer:
 
     "[MASK]" or "</s>" typed in a text are characters like others. Telling the tokenizer so is enough where pieces end
     at punctuation (BERT); a Unigram or byte-pair model still finds "</s>" in its own vocabulary, so there the entries
-    of the special tokens get names that no text contains. Cuts and padding set in its file are switched off, too.
+    of the special tokens get names that no text contains.
     UserError where the tokenizer cannot be copied (a pre-tokenizer written in Python).
     """
     try:
@@ -120,8 +120,6 @@ def plain(tokenizer: Tokenizer) -> Tokenizer:
             hint="use an encoder with a character or sentence-piece tokenizer",
         ) from error
     copy = Tokenizer.from_str(described)
-    copy.no_truncation()
-    copy.no_padding()
     copy.encode_special_tokens = True
     unknown = unknown_id(copy)
     reserved = {i: text for i, text in special_contents(copy).items() if i != unknown}
@@ -129,7 +127,7 @@ def plain(tokenizer: Tokenizer) -> Tokenizer:
         return copy
     tree = json.loads(described)
     _rename(tree, {text: f"\0{i}\0" for i, text in reserved.items()})
-    tree["truncation"] = tree["padding"] = tree["post_processor"] = None
+    tree["post_processor"] = None
     copy = Tokenizer.from_str(json.dumps(tree, ensure_ascii=False))
     copy.encode_special_tokens = True
     if _leaks(copy, reserved):

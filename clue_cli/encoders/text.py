@@ -80,6 +80,8 @@ class HFTextEncoder:
         self.takes_segments = takes_segments
         self.split_cjk = split_cjk
         backend: Tokenizer = tokenizer.backend_tokenizer
+        backend.no_truncation()  # settings of a call, which transformers sets anew at each of its own
+        backend.no_padding()
         self._plain = splitting.plain(backend)
         splitting.refuse_word_pieces(self._plain, where)
         self._single = _frame(backend, pair=False, where=where)
@@ -109,7 +111,6 @@ class HFTextEncoder:
     def fingerprint(self) -> str:
         """SHA-256 of everything that decides which tokens a text becomes."""
         described = json.loads(self.tokenizer.backend_tokenizer.to_str())
-        described["truncation"] = described["padding"] = None
         options = [ENCODING_VERSION, self.takes_segments, self.split_cjk, self.pad_id]
         text = json.dumps([options, described], ensure_ascii=False, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

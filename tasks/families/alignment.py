@@ -18,7 +18,6 @@ from typing import Protocol
 
 import numpy as np
 
-
 SPECIAL, EMPTY = -2, -1
 
 

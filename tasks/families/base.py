@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -34,6 +35,8 @@ OWN_FILES: Mapping[str, tuple[str, ...]] = {
     split: tuple(split + ending for ending in _ENDINGS) for split in ("train", "dev", "test")
 }
 """Where a user's own splits lie, in order of preference."""
+_NAME = re.compile(r"[^\W_][\w .+-]*")
+
 MANY_LABELS = 20
 """From here on a message about an unknown label does not list all that are known."""
 
@@ -111,7 +114,11 @@ class TaskBase(Task):
             if not condition:
                 raise ValueError(f"task {self.name!r}: {message}")
 
-        require(bool(self.name), "has no name")
+        # The name becomes a directory of runs.
+        require(isinstance(self.name, str) and bool(_NAME.fullmatch(self.name)), "a name has letters, digits, - _ + .")
+        for part in ("labels", "texts", "optional_texts", "fields", "left_out"):
+            require(isinstance(getattr(self, part), tuple), f"{part} must be a list")
+        require(all(isinstance(names, tuple) for names in self.files.values()), "files must be lists of names")
         require(all(isinstance(label, str) and label for label in self.labels), "labels must be strings, not empty")
         require(len(set(self.labels)) == len(self.labels), "a label is listed twice")
         require(self.default_head in self.heads, f"default head {self.default_head!r} is not among its heads")

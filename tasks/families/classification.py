@@ -56,8 +56,9 @@ class TextClassification(TaskBase):
 
     def example(self, row: Row, number: int, *, labelled: bool) -> Example:
         """One row as an example; RowError for a missing field, a wrong type, an empty text or an unknown label."""
+        texts = self.input_texts(row)  # first: in another task's file the missing fields say more than the label
         gold = self.label_of(self.value(row, self.label), row.at(self.label)) if labelled else None
-        return Example(number, self.identity(row), self.input_texts(row), gold, row.data, row.where)
+        return Example(number, self.identity(row), texts, gold, row.data, row.where)
 
     def input_texts(self, row: Row) -> tuple[str, ...]:
         """What the encoder sees of a row: one text or a pair."""

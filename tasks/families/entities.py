@@ -98,8 +98,8 @@ class Entities(TaskBase):
     def expected(self) -> str:
         """What a row of this task looks like, for messages."""
         return (
-            f"task {self.name} expects {', '.join(self.fields)} and {self.label} {{type: {{entity: [[start, end], ...]}}}}"
-            f" with ends inclusive, or {self.entities} [{{start, end, type}}, ...] with ends exclusive"
+            f"task {self.name} expects {', '.join(self.fields)} and {self.label} {{type: {{entity: [[start, end]]}}}}"
+            f" with ends inclusive, or {self.entities} [{{start, end, type}}] with ends exclusive"
         )
 
     def _check_declaration(self) -> None:
@@ -242,7 +242,7 @@ class Entities(TaskBase):
         return {"entities": forms.write_own(example.texts[0], prediction.answer, scores)}
 
     def read_prediction(self, row: Row, example: Example) -> Prediction:
-        """A prediction in our own form (`entities`) or the official one (`label`); RowError if it does not fit the text.
+        """A prediction in our own form (`entities`) or the official one (`label`); RowError if it fits not the text.
 
         Where a row has both, `entities` is the prediction: our own files keep the gold `label` of their input beside.
         """

@@ -77,15 +77,20 @@ def read_own(value: Any, text: str, types: Sequence[str], where: Where, field: s
         start, end, type_ = entity["start"], entity["end"], entity["type"]
         for name in ("start", "end"):
             if not _whole(entity[name]):
-                raise RowError(f"a whole number was expected, found {kind(entity[name])}", at(where, field, position, name))
+                value = kind(entity[name])
+                raise RowError(f"a whole number was expected, found {value}", at(where, field, position, name))
         _check_type(type_, types, at(where, field, position, "type"))
         _check_range(start, end, text, place, f"[{start}, {end}) (end exclusive)")
         _check_text(entity.get("text"), text, start, end, at(where, field, position, "text"))
-        probability = entity.get("probability")
-        if probability is not None and (isinstance(probability, bool) or not isinstance(probability, (int, float))):
-            raise RowError(f"a number was expected, found {kind(probability)}", at(where, field, position, "probability"))
-        found.append((Span(start, end, type_), None if probability is None else float(probability)))
+        probability = _probability(entity.get("probability"), at(where, field, position, "probability"))
+        found.append((Span(start, end, type_), probability))
     return found
+
+
+def _probability(value: Any, place: Where) -> float | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+        raise RowError(f"a number was expected, found {kind(value)}", place)
+    return None if value is None else float(value)
 
 
 def _check_text(given: Any, text: str, start: int, end: int, place: Where) -> None:
@@ -144,6 +149,6 @@ def write_own(text: str, spans: Sequence[Span], probabilities: Sequence[float] |
     for position, span in enumerate(spans):
         entity = {"start": span.start, "end": span.end, "type": span.type, "text": text[span.start : span.end]}
         if probabilities is not None:
-            entity["probability"] = float(probabilities[position])
+            entity["probability"] = round(float(probabilities[position]), 6)  # float32 has no more digits
         entities.append(entity)
     return entities

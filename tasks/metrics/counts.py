@@ -25,7 +25,9 @@ class ByClass(NamedTuple):
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """`part / whole`, 0 where `whole` is 0; any one shape, float64."""
-    return np.divide(part, whole, out=np.zeros(np.shape(whole), dtype=np.float64), where=np.asarray(whole) > 0)
+    found = np.zeros(np.shape(whole), dtype=np.float64)
+    np.divide(part, whole, out=found, where=np.asarray(whole) > 0)
+    return found
 
 
 def f1_score(right: np.ndarray, predicted: np.ndarray, gold: np.ndarray) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Small records that ship with the package, one folder a task, and what makes them (see README.md)."""

@@ -70,7 +70,7 @@ def draw(dice: Dice, items: Sequence[T], split: str) -> T:
 
 @dataclass(frozen=True)
 class Filled:
-    """A finished text with its slots: `marks` are (list name, start, end), characters, half open, outer before inner."""
+    """A finished text with its slots: `marks` are (list name, start, end), characters, half open, outer first."""
 
     text: str
     marks: tuple[tuple[str, int, int], ...] = ()

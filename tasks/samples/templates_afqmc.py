@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tasks.samples.grammar import Dice, Files, Lexicon, Record, Unrepeated, draw, known, lines, numbered
 
 INTENTS = """
@@ -120,9 +122,7 @@ def generate(dice: Dice) -> Files:
         split = file.split(".")[0]
         wanted = dice.shuffled([number < round(SAME_SHARE * amount) for number in range(amount)])
         files[file] = [
-            unrepeated.take(
-                lambda same=same, split=split: pair(dice, split, same), lambda row: (row["sentence1"], row["sentence2"])
-            )
+            unrepeated.take(partial(pair, dice, split, same), lambda row: (row["sentence1"], row["sentence2"]))
             for same in wanted
         ]
     files["test.json"] = numbered(files["test.json"])

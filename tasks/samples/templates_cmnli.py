@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tasks.samples.grammar import Dice, Files, Lexicon, Record, Unrepeated, draw, numbered
 from tasks.samples.names import NAMES
 from tasks.samples.nli import LABELS, Pair, frames, pairs
@@ -163,7 +165,7 @@ def generate(dice: Dice) -> Files:
         rows: list[Record] = []
         for number in range(amount):
             label = labels[number % 3]
-            pair = unrepeated.take(lambda label=label, split=split: one(label, split), lambda pair: pair[:2])
+            pair = unrepeated.take(partial(one, label, split), lambda pair: pair[:2])
             shown = dice.pick(labels) if dice.chance(MISLABELLED) else label
             rows.append({"sentence1": pair.premise, "sentence2": pair.hypothesis, "label": shown})
         files[file] = dice.shuffled(rows)

@@ -2,29 +2,82 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
-from tasks.samples.grammar import Dice, Files, Lexicon, Record, Unrepeated, draw, known, lines, numbered
+from tasks.samples.grammar import Dice, Files, Lexicon, Record, Unrepeated, draw, known, lines
 
 FIELDS = """
-    eng: 轴承故障 齿轮箱 液压泵 风力机叶片 柔性机械臂 ; 小波变换 有限元分析 模态试验 深度残差网络 包络解调 ; 振动响应 疲劳寿命 诊断精度 噪声干扰 动态刚度
-    eng: 图像去噪 行人检测 遥感影像 人脸识别 视频压缩 ; 稀疏表示 卷积神经网络 注意力机制 超像素分割 小样本学习 ; 特征融合 峰值信噪比 实时性 边缘信息 召回率
-    eng: 无线传感网络 车联网 卫星通信 协作频谱感知 室内定位 ; 波束赋形 压缩感知 博弈论 卡尔曼滤波 信道估计 ; 能量消耗 误码率 时延 吞吐量 覆盖范围
-    eng: 沥青混合料 再生混凝土 预应力箱梁 软土地基 隧道衬砌 ; 三轴试验 离散元法 正交试验 数字图像相关 强夯法 ; 抗压强度 渗透系数 沉降变形 裂缝宽度 水稳定性
-    eng: 光伏逆变器 锂离子电池 微电网 直流输电 永磁同步电机 ; 模型预测控制 滑模控制 粒子群算法 下垂控制 阻抗分析 ; 荷电状态 谐波畸变率 功率波动 暂态稳定 转矩脉动
-    med: 急性胰腺炎 糖尿病肾病 慢性阻塞性肺疾病 冠心病 缺血性脑卒中 ; 介入治疗 雾化吸入 早期康复训练 中药熏洗 低分子肝素 ; 炎症因子 血糖波动 肺功能 生活质量 不良反应
-    med: 股骨颈骨折 腰椎间盘突出 膝骨关节炎 肩袖损伤 骨质疏松 ; 微创手术 针刺疗法 镇痛泵 关节镜 快速康复护理 ; 疼痛评分 关节活动度 住院时间 骨密度 并发症
-    med: 儿童哮喘 早产儿黄疸 手足口病 小儿腹泻 婴幼儿贫血 ; 蓝光照射 益生菌 抚触护理 健康教育 孟鲁司特 ; 胆红素水平 免疫球蛋白 家长满意度 复发率 血红蛋白
-    med: 宫颈癌 乳腺肿瘤 胃癌 甲状腺结节 肝细胞癌 ; 超声造影 基因芯片 免疫组化 新辅助化疗 磁共振成像 ; 微血管密度 淋巴结转移 五年生存率 灵敏度 甲基化
-    bio: 水稻 冬小麦 大豆 马铃薯 油菜 ; 分子标记 滴灌 秸秆还田 氮肥减施 全基因组关联分析 ; 产量性状 光合速率 叶绿素含量 抗倒伏性 水分利用效率
-    bio: 草鱼 凡纳滨对虾 刺参 罗非鱼 三角帆蚌 ; 饲料添加剂 转录组测序 低氧胁迫 生物絮团 人工繁育 ; 生长性能 肠道菌群 抗氧化酶 成活率 溶解氧
-    bio: 湿地土壤 人工林 高寒草甸 红树林 荒漠植被 ; 稳定同位素 高通量测序 样方调查 遥感反演 氮沉降模拟 ; 物种多样性 有机碳 微生物群落 凋落物分解 生物量
-    bio: 葡萄 草莓 猕猴桃 番茄 苹果 ; 气调贮藏 涂膜保鲜 热激处理 一氧化氮 顶空固相微萃取 ; 可溶性固形物 果实硬度 挥发性物质 呼吸强度 腐烂率
-    soc: 农村信用社 上市公司 中小企业 绿色债券 商业银行 ; 面板数据 双重差分 事件研究法 问卷调查 数据包络分析 ; 融资约束 公司治理 信贷风险 经营绩效 信息披露
-    soc: 大学英语教学 职业教育 乡村教师 在线课程 学前教育 ; 行动研究 扎根理论 结构方程模型 课堂观察 德尔菲法 ; 学习动机 教师专业发展 学业成绩 师生互动 评价体系
-    soc: 明清小说 地方志 民间歌谣 敦煌文书 近代报刊 ; 文本细读 口述史 比较研究 版本校勘 数字人文 ; 叙事结构 女性形象 地域文化 士人交往 审美趣味
-    soc: 城市更新 社区养老 流动人口 基层治理 共享单车 ; 空间计量 深度访谈 多元回归 个案研究 社会网络分析 ; 公共服务 居住满意度 社会融入 政策工具 用地效率
+    eng
+    轴承故障 齿轮箱 液压泵 风力机叶片 柔性机械臂
+    小波变换 有限元分析 模态试验 深度残差网络 包络解调
+    振动响应 疲劳寿命 诊断精度 噪声干扰 动态刚度
+    eng
+    图像去噪 行人检测 遥感影像 人脸识别 视频压缩
+    稀疏表示 卷积神经网络 注意力机制 超像素分割 小样本学习
+    特征融合 峰值信噪比 实时性 边缘信息 召回率
+    eng
+    无线传感网络 车联网 卫星通信 协作频谱感知 室内定位
+    波束赋形 压缩感知 博弈论 卡尔曼滤波 信道估计
+    能量消耗 误码率 时延 吞吐量 覆盖范围
+    eng
+    沥青混合料 再生混凝土 预应力箱梁 软土地基 隧道衬砌
+    三轴试验 离散元法 正交试验 数字图像相关 强夯法
+    抗压强度 渗透系数 沉降变形 裂缝宽度 水稳定性
+    eng
+    光伏逆变器 锂离子电池 微电网 直流输电 永磁同步电机
+    模型预测控制 滑模控制 粒子群算法 下垂控制 阻抗分析
+    荷电状态 谐波畸变率 功率波动 暂态稳定 转矩脉动
+    med
+    急性胰腺炎 糖尿病肾病 慢性阻塞性肺疾病 冠心病 缺血性脑卒中
+    介入治疗 雾化吸入 早期康复训练 中药熏洗 低分子肝素
+    炎症因子 血糖波动 肺功能 生活质量 不良反应
+    med
+    股骨颈骨折 腰椎间盘突出 膝骨关节炎 肩袖损伤 骨质疏松
+    微创手术 针刺疗法 镇痛泵 关节镜 快速康复护理
+    疼痛评分 关节活动度 住院时间 骨密度 并发症
+    med
+    儿童哮喘 早产儿黄疸 手足口病 小儿腹泻 婴幼儿贫血
+    蓝光照射 益生菌 抚触护理 健康教育 孟鲁司特
+    胆红素水平 免疫球蛋白 家长满意度 复发率 血红蛋白
+    med
+    宫颈癌 乳腺肿瘤 胃癌 甲状腺结节 肝细胞癌
+    超声造影 基因芯片 免疫组化 新辅助化疗 磁共振成像
+    微血管密度 淋巴结转移 五年生存率 灵敏度 甲基化
+    bio
+    水稻 冬小麦 大豆 马铃薯 油菜
+    分子标记 滴灌 秸秆还田 氮肥减施 全基因组关联分析
+    产量性状 光合速率 叶绿素含量 抗倒伏性 水分利用效率
+    bio
+    草鱼 凡纳滨对虾 刺参 罗非鱼 三角帆蚌
+    饲料添加剂 转录组测序 低氧胁迫 生物絮团 人工繁育
+    生长性能 肠道菌群 抗氧化酶 成活率 溶解氧
+    bio
+    湿地土壤 人工林 高寒草甸 红树林 荒漠植被
+    稳定同位素 高通量测序 样方调查 遥感反演 氮沉降模拟
+    物种多样性 有机碳 微生物群落 凋落物分解 生物量
+    bio
+    葡萄 草莓 猕猴桃 番茄 苹果
+    气调贮藏 涂膜保鲜 热激处理 一氧化氮 顶空固相微萃取
+    可溶性固形物 果实硬度 挥发性物质 呼吸强度 腐烂率
+    soc
+    农村信用社 上市公司 中小企业 绿色债券 商业银行
+    面板数据 双重差分 事件研究法 问卷调查 数据包络分析
+    融资约束 公司治理 信贷风险 经营绩效 信息披露
+    soc
+    大学英语教学 职业教育 乡村教师 在线课程 学前教育
+    行动研究 扎根理论 结构方程模型 课堂观察 德尔菲法
+    学习动机 教师专业发展 学业成绩 师生互动 评价体系
+    soc
+    明清小说 地方志 民间歌谣 敦煌文书 近代报刊
+    文本细读 口述史 比较研究 版本校勘 数字人文
+    叙事结构 女性形象 地域文化 士人交往 审美趣味
+    soc
+    城市更新 社区养老 流动人口 基层治理 共享单车
+    空间计量 深度访谈 多元回归 个案研究 社会网络分析
+    公共服务 居住满意度 社会融入 政策工具 用地效率
     """
+"""Four lines a discipline: the style of its abstracts, its objects, its methods, what it measures."""
 
 SENTENCES = {
     "eng": (
@@ -45,7 +98,7 @@ SENTENCES = {
         将该方法与{method2}相结合,降低了计算复杂度.
         """,
         """
-        仿真和实验结果表明,所提方法使{factor2}降低了{percent}%,验证了方法的有效性.
+        仿真和实验结果表明,所提方法将误差降低了{percent}%,{factor2}也有所改善,验证了方法的有效性.
         结果表明:与常规方法相比,精度提高{percent}%,且对{factor2}不敏感.
         实测数据显示,误差小于{percent}%,满足工程要求.
         算例分析说明该方法收敛速度快,具有较好的推广价值.
@@ -95,7 +148,7 @@ SENTENCES = {
         相关分析表明,{factor2}主要受温度和水分的共同影响.
         """,
         """
-        综合来看,该处理可使{factor2}提高{percent}%,适合在生产中应用.
+        综合来看,该处理下{factor2}的变化幅度达到{percent}%,适合在生产中应用.
         研究结果为{obj}的高效生产提供了理论依据.
         与对照相比,{factor}增加了{percent}%,差异显著.
         由此推测{factor2}可以作为评价{obj}的参考指标.
@@ -128,11 +181,15 @@ SENTENCES = {
     ),
 }
 
-ABSTRACTS = {"train.json": 96, "dev.json": 36, "test.json": 15}
+ABSTRACTS = {"train.json": 90, "dev.json": 36, "test.json": 15}
+FIRST_TEST_ID = 2001
+"""Test ids are not row numbers in the official file either."""
 PER_ABSTRACT = 4
 """Keyword lists an abstract, half of them true: as in the official files, an abstract stands several times."""
 SAME_FIELD_SHARE = 0.25
 """How often a wrong keyword is of the abstract's own field, which makes it hard to tell."""
+IMPLIED_SHARE = 0.06
+"""How often a real keyword is not in the text, as with real papers: nobody can tell it from a wrong one."""
 NUMBERS = {"percent": "3 5 8 12 15 18 23 31 46 87 92", "count": "60 72 80 96 112 120 240 300 418"}
 
 
@@ -154,19 +211,22 @@ class Abstract(NamedTuple):
 
 def fields() -> list[Field]:
     """The disciplines of `FIELDS`."""
-    found = []
-    for line in lines(FIELDS):
-        style, terms = line.split(": ")
-        kinds = [part.split() for part in terms.split(" ; ")]
-        found.append(Field(style, dict(zip(("obj", "method", "factor"), kinds, strict=True))))
+    found, rows = [], lines(FIELDS)
+    for start in range(0, len(rows), 4):
+        kinds = [words.split() for words in rows[start + 1 : start + 4]]
+        found.append(Field(rows[start], dict(zip(("obj", "method", "factor"), kinds, strict=True))))
     return found
 
 
 def abstract(every: list[Field], dice: Dice, split: str) -> Abstract:
-    """Three parts in the style of a drawn field, filled with its terms."""
+    """Opening, middle and closing in the style of a drawn field, filled with its terms."""
     own = dice.pick(every)
     lexicon = Lexicon({**own.terms, **NUMBERS})
-    template = "".join(draw(dice, lines(part), split) for part in SENTENCES[own.style])
+    opening, middle, closing = (lines(part) for part in SENTENCES[own.style])
+    template = draw(dice, opening, split) + draw(dice, middle, split)
+    if own.style != "med":
+        template += dice.pick([line for line in known(middle) if line not in template])
+    template += draw(dice, closing, split)
     filled = lexicon.fill(template, dice, split)
     terms = [term for kind in own.terms.values() for term in kind]
     inside = [term for term in terms if term in filled.text]
@@ -175,9 +235,11 @@ def abstract(every: list[Field], dice: Dice, split: str) -> Abstract:
 
 
 def keywords(of: Abstract, dice: Dice, *, real: bool) -> list[str]:
-    """Two to four different terms; all of them from the text if `real`, else at least one that is not."""
+    """Two to four different terms; mostly all from the text if `real`, else at least one that is not."""
     amount = min(len(of.inside), dice.pick((2, 3, 3, 4, 4, 4)))
     chosen = dice.some(of.inside, amount)
+    if real and dice.chance(IMPLIED_SHARE):
+        chosen[0] = dice.pick(of.near)
     if not real:
         for position in range(1 + dice.below(amount)):
             pool = of.near if dice.chance(SAME_FIELD_SHARE) else of.far
@@ -192,13 +254,13 @@ def generate(dice: Dice) -> Files:
         split = file.split(".")[0]
         rows: list[Record] = []
         for _ in range(amount):
-            one = unrepeated.take(lambda split=split: abstract(every, dice, split), lambda made: made.text)
+            one = unrepeated.take(partial(abstract, every, dice, split), lambda made: made.text)
+            lists = Unrepeated()
             for real in dice.shuffled([True, False] * (PER_ABSTRACT // 2)):
-                words = unrepeated.take(
-                    lambda one=one, real=real: keywords(one, dice, real=real),
-                    lambda words, one=one: (one.text, tuple(words)),
-                )
+                words = lists.take(partial(keywords, one, dice, real=real), tuple)
                 rows.append({"abst": one.text, "keyword": words, "label": "1" if real else "0"})
         files[file] = [{"id": number + 1} | row for number, row in enumerate(rows)]
-    files["test.json"] = numbered(files["test.json"])
+    for number, row in enumerate(files["test.json"]):
+        del row["label"]
+        row["id"] = FIRST_TEST_ID + 7 * number
     return files

@@ -1,6 +1,8 @@
-"""App descriptions of 119 categories: what each kind of app offers, in words written for this, and the rows made of it."""
+"""App descriptions of 119 categories: what each kind of app offers, and the rows made of it."""
 
 from __future__ import annotations
+
+from functools import partial
 
 from tasks.samples.grammar import Dice, Files, Lexicon, Record, Unrepeated, draw, lines, numbered
 
@@ -138,7 +140,7 @@ NAMES = {
     "praise": "简单好用 轻巧稳定 界面清爽 免费实用 口碑出众 专业可靠 功能齐全 上手很快",
     "place": "全国三百多座城市 本省各市县 五十万用户 数千家合作单位 一二线城市 校园与社区 海内外华人",
     "maker": "本团队 我们 海州蓝点信息技术有限公司 云溪工作室 开发组 临江软件园的一群年轻人",
-    "bug": ["修复已知问题", "优化启动速度", "调整首页布局", "适配新机型", "修复闪退", "新增夜间模式", "提升稳定性", "更换图标"],
+    "bug": ["修复已知问题", "优化启动速度", "调整首页布局", "适配新机型", "修复闪退", "新增夜间模式", "提升稳定性"],
     "version": "1.0.2 2.3 3.1.5 4.0 5.6.1 1.8 2.0.0 6.2",
 }
 
@@ -239,16 +241,14 @@ def description(label: int, dice: Dice, split: str, known_categories: list[tuple
 
 
 def generate(dice: Dice) -> Files:
-    """The three official files. Each category stands at least six times in train and once in dev before mislabelling."""
+    """The three official files. Each category is drawn at least six times in train and once in dev."""
     every, unrepeated, files = categories(), Unrepeated(), {}
     for file, each in ROWS.items():
         split = file.split(".")[0]
         wanted = [label for label in range(len(every)) for _ in range(each)]
         wanted += [dice.below(len(every)) for _ in range(TOTAL[file] - len(wanted))]
         rows = [
-            unrepeated.take(
-                lambda label=label, split=split: description(label, dice, split, every), lambda row: row["sentence"]
-            )
+            unrepeated.take(partial(description, label, dice, split, every), lambda row: row["sentence"])
             for label in wanted
         ]
         rows = dice.shuffled(rows)

@@ -212,7 +212,8 @@ def generate(dice: Dice) -> Files:
         while len(rows) < amount:
             frame = draw(dice, every, split)
             made = pairs(frame, lexicon, dice, split)
-            if not all([unrepeated.add(pair[:2]) for pair in made]):
+            new = [unrepeated.add(pair[:2]) for pair in made]
+            if not all(new):
                 continue
             premises += 1
             level = dice.pick(LEVELS)

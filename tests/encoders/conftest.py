@@ -64,7 +64,10 @@ def make_bytes() -> Any:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=600, special_tokens=SPECIALS, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+        vocab_size=600,
+        special_tokens=SPECIALS,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
     )
     tokenizer.train_from_iterator(SENTENCES, trainer)
     return _angled(tokenizer)
@@ -72,19 +75,21 @@ def make_bytes() -> Any:
 
 def make_bert() -> Any:
     """Word pieces over a handful of characters, with [UNK] for most others."""
-    from transformers import BertTokenizer
+    import tempfile
 
-    vocabulary = {entry: i for i, entry in enumerate(dict.fromkeys(BERT_VOCABULARY))}
-    try:
-        return BertTokenizer(vocab=vocabulary)
-    except TypeError:  # transformers 4
-        from transformers import BertTokenizerFast
+    from transformers import BertTokenizerFast
 
-        tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
-        return BertTokenizerFast(tokenizer_object=tokenizer)
+    with tempfile.TemporaryDirectory() as directory:
+        (Path(directory) / "vocab.txt").write_text("\n".join(dict.fromkeys(BERT_VOCABULARY)) + "\n", encoding="utf-8")
+        return BertTokenizerFast.from_pretrained(directory)
 
 
 MAKERS: dict[str, Callable[[], Any]] = {"unigram": make_unigram, "bytes": make_bytes, "bert": make_bert}
+
+
+@cache
+def made(kind: str) -> Any:
+    return MAKERS[kind]()  # once: training a Unigram model twice gives two different ones
 
 
 @cache
@@ -93,7 +98,7 @@ def text_encoder(kind: str, split_cjk: Any = "auto") -> HFTextEncoder:
         from clue_cli.encoders import resolve
 
         return HFTextEncoder.load(resolve("mini-zh").fetch(), split_cjk=split_cjk)
-    return HFTextEncoder(MAKERS[kind](), takes_segments=kind == "bert", split_cjk=split_cjk)
+    return HFTextEncoder(made(kind), takes_segments=kind == "bert", split_cjk=split_cjk)
 
 
 @pytest.fixture(params=["mini-zh", "bert", "unigram", "bytes"])
@@ -116,7 +121,11 @@ def tiny_bert(tmp_path: Path) -> Callable[..., Path]:
     """Writes a two-layer BERT with its masked-language head; `change` edits tensors, keywords the configuration."""
 
     def write(
-        name: str = "tiny", *, change: Callable[[dict[str, torch.Tensor]], Any] | None = None, tokenizer: Any = None, **config: Any
+        name: str = "tiny",
+        *,
+        change: Callable[[dict[str, torch.Tensor]], Any] | None = None,
+        tokenizer: Any = None,
+        **config: Any,
     ) -> Path:
         from transformers import BertConfig, BertForMaskedLM
 

@@ -19,9 +19,10 @@ from clue_cli.errors import UserError
 
 KINDS = ("mini-zh", "bert", "unigram", "bytes")
 HURTFUL = [
-    *"中国北京的年，。《》：", *"abXyZ019 .-_[]<>/#", "  ", "\t", "\n", "\u3000", "\u00a0", "\u2028", "\u200b", "\ufeff",
-    "\u200d", "\u0301", "\ufe0f", "e\u0301", "が", "か\u3099", "한", "２０", "Ａ", "İ", "ı", "ß", "ﬁ", "㎏", "①", "…", "——",
-    "👍", "👨\u200d👩\u200d👧", "𠮷", "龘", "\ue000", "[MASK]", "[SEP]", "<s>", "</s>", "<mask>", "▁", "##", "\ud83d",
+    *"中国北京的年，。《》：", *"abXyZ019 .-_[]<>/#", "  ", "\t", "\n", "\u3000", "\u00a0", "\u2028", "\u200b",
+    "\ufeff", "\u200d", "\u0301", "\ufe0f", "e\u0301", "が", "か\u3099", "한", "２０", "Ａ", "İ", "ı", "ß", "ﬁ",
+    "㎏", "①", "…", "——", "👍", "👨\u200d👩\u200d👧", "𠮷", "龘", "\ue000", "[MASK]", "[SEP]", "<s>", "</s>",
+    "<mask>", "▁", "##", "\ud83d",
 ]  # fmt: skip
 texts = st.lists(st.sampled_from(HURTFUL), max_size=25).map("".join)
 plain_texts = st.text(alphabet="中国北京大学年月日银行abcdef0123 ", max_size=40)
@@ -86,7 +87,9 @@ def test_token_is_the_text_it_stands_for(make_text_encoder: Callable[..., Any], 
 @quick
 @given(text=texts)
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_chinese_character_has_its_own_borders(make_text_encoder: Callable[..., Any], kind: str, text: str) -> None:
+def test_every_chinese_character_has_its_own_borders(
+    make_text_encoder: Callable[..., Any], kind: str, text: str
+) -> None:
     window = one(make_text_encoder(kind), text)
     assert window.char_spans is not None
     starts, ends = (set(window.char_spans[body(window), side].tolist()) for side in (0, 1))
@@ -109,14 +112,16 @@ def test_every_chinese_character_has_its_own_borders(make_text_encoder: Callable
         ("mini-zh", "👍中", ["👍", "中"]),
         ("mini-zh", "한", ["한"] * 3),  # one character, three tokens
         ("unigram", "中国人民银行", ["", *"中国人民银行"]),
-        ("unigram", "  北京 大学 ", ["", *"北京", "", *"大学"]),
+        ("unigram", "  北京 大学 ", ["", "", *"北京", "", *"大学", ""]),
         ("unigram", "《中国》", ["", *"《中国》"]),
         ("unigram", "在㎏①年", ["", "在", "㎏", "㎏", "①", "年"]),
         ("bytes", "北京", ["", *"北京"]),
         ("bytes", "“中”：《国》", ["", *"“中”：《国》"]),
     ],
 )
-def test_spans_of_text_that_hurts(make_text_encoder: Callable[..., Any], kind: str, text: str, expected: list[str]) -> None:
+def test_spans_of_text_that_hurts(
+    make_text_encoder: Callable[..., Any], kind: str, text: str, expected: list[str]
+) -> None:
     encoder = make_text_encoder(kind)
     found = slices(text, one(encoder, text))
     if kind == "bytes":  # a character may fall into several tokens
@@ -216,7 +221,7 @@ def test_frames_and_token_types(make_text_encoder: Callable[..., Any]) -> None:
 
 
 @quick
-@given(text=plain_texts, other=plain_texts)
+@given(text=plain_texts, other=plain_texts.filter(bool))
 @pytest.mark.parametrize("kind", KINDS)
 def test_plain_text_gives_what_the_tokenizer_gives(
     make_text_encoder: Callable[..., Any], kind: str, text: str, other: str
@@ -345,9 +350,9 @@ def test_saved_and_loaded_it_is_the_same(any_text_encoder: HFTextEncoder, tmp_pa
     assert (loaded.pad_id, loaded.vocab_size) == (any_text_encoder.pad_id, any_text_encoder.vocab_size)
     text = "".join(HURTFUL)
     assert one(loaded, text).inputs == one(any_text_encoder, text).inputs
-    assert AutoTokenizer.from_pretrained(str(tmp_path))("中国")["input_ids"] == one(loaded, "中国").inputs["input_ids"] or (
-        loaded.splits_chinese
-    )
+    assert AutoTokenizer.from_pretrained(str(tmp_path))("中国")["input_ids"] == one(loaded, "中国").inputs[
+        "input_ids"
+    ] or (loaded.splits_chinese)
 
 
 def test_fingerprint_knows_lower_case_and_segments(make_text_encoder: Callable[..., Any]) -> None:

@@ -72,8 +72,8 @@ def test_a_few_steps_fit_a_small_batch_and_gold_decodes(kind: type[Head]) -> Non
     head = build(kind)
     gold = FLAT if head.flat else NESTED
     hidden, batch = batch_of(gold)
-    optimizer = torch.optim.Adam(head.parameters(), lr=0.05)
-    for _ in range(120):
+    optimizer = torch.optim.Adam(head.parameters(), lr=0.1)
+    for _ in range(40):
         optimizer.zero_grad()
         loss = loss_of(head(hidden, batch, want_loss=True))
         loss.backward()
@@ -205,7 +205,8 @@ def test_a_threshold_moves_the_answer(kind: type[Head]) -> None:
     hidden, batch = batch_of(FLAT)
     output = head(hidden, batch, want_loss=False)
     sizes = [
-        sum(len(s.score) for s in head.decode(output, batch, DecodeOptions(threshold=t))) for t in (-1e9, None, 0.0, 1e9)
+        sum(len(s.score) for s in head.decode(output, batch, DecodeOptions(threshold=threshold)))
+        for threshold in (-1e9, None, 0.0, 1e9)
     ]
     assert head.thresholded
     assert sizes[0] == TYPES * (45 + 10)
@@ -219,7 +220,8 @@ def test_globalpointer_in_blocks_of_types_is_the_same(monkeypatch: pytest.Monkey
         hidden, batch = batch_of(NESTED)
         output = head(hidden, batch, want_loss=True)
         loss_of(output).backward()
-        results.append((output.loss_sum, [p.grad for p in head.parameters()], head.decode(output, batch, DecodeOptions())))
+        gradients = [parameter.grad for parameter in head.parameters()]
+        results.append((output.loss_sum, gradients, head.decode(output, batch, DecodeOptions())))
         monkeypatch.setattr(globalpointer, "block_elements", lambda device: 1)
     (loss, gradients, spans), (block_loss, block_gradients, block_spans) = results
     torch.testing.assert_close(loss, block_loss)

@@ -10,18 +10,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
 from clue_cli.contract import Answering, EncodedWindow, Example, Feature, Limits, Prediction, Span, Tally
 from clue_cli.encoders import text as text_module
 from clue_cli.encoders.text import HFTextEncoder
 from clue_cli.errors import RowError, UserError, Where
 from clue_cli.sources import Row, Source
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tasks.cluener import TASK as CLUENER
 from tasks.families.alignment import Deciding, align
 from tasks.families.entities import CUT, DROPPED, NO_WINDOW, OVERLAPPING, Entities
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 MINI_ZH = Path(text_module.__file__).parent / "mini_zh"
 TYPES = ("city", "person", "work")
@@ -36,7 +37,7 @@ def characters() -> HFTextEncoder:
     return HFTextEncoder(AutoTokenizer.from_pretrained(MINI_ZH), takes_segments=False)
 
 
-WORDS = ["北京大学", "王小明", "红楼梦", "上海", "发展银行", "发布", "nature", "2023", "的", "《", "》", "：", "去了", " "]
+WORDS = ("北京大学", "王小明", "红楼梦", "上海", "发展银行", "发布", "nature", "2023", "的", "《", "》", "：", " ")
 SENTENCES = [first + second + third for first in WORDS for second in WORDS for third in WORDS]
 
 
@@ -50,7 +51,8 @@ def pieces_tokenizer() -> PreTrainedTokenizerFast:
         vocab_size=80, special_tokens=["<s>", "</s>", "<unk>", "<pad>"], unk_token="<unk>", show_progress=False
     )
     backend.train_from_iterator(SENTENCES, trainer)
-    backend.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)])
+    specials = [("<s>", 0), ("</s>", 1)]
+    backend.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=specials)
     return PreTrainedTokenizerFast(
         tokenizer_object=backend, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<pad>"
     )
@@ -73,7 +75,8 @@ def row(data: dict[str, Any], line: int = 3) -> Row:
 
 
 def example(text: str, *spans: Span | tuple[int, int, str], number: int = 0) -> Example:
-    return Example(number, None, (text,), tuple(sorted(Span(*span) for span in spans)), {}, Where("own.json", number + 1))
+    gold = tuple(sorted(Span(*span) for span in spans))
+    return Example(number, None, (text,), gold, {}, Where("own.json", number + 1))
 
 
 def spans_of(*found: tuple[int, int, int, float]) -> SimpleNamespace:
@@ -90,7 +93,9 @@ def oracle(feature: Feature) -> SimpleNamespace:
     return spans_of(*((*target, 1.0) for target in feature.targets["spans"].tolist()))
 
 
-def by_example(task: Entities, examples: list[Example], encoder: Any, limits: Limits, **options: Any) -> list[list[Feature]]:
+def by_example(
+    task: Entities, examples: list[Example], encoder: Any, limits: Limits, **options: Any
+) -> list[list[Feature]]:
     grouped: list[list[Feature]] = [[] for _ in examples]
     for feature in task.features(examples, encoder, limits, options.pop("tally", Tally()), **options):
         assert feature.unit == feature.item
@@ -99,7 +104,8 @@ def by_example(task: Entities, examples: list[Example], encoder: Any, limits: Li
 
 
 def answered(task: Entities, one: Example, features: list[Feature], options: Answering = PLAIN) -> tuple[Span, ...]:
-    answer: tuple[Span, ...] = task.predictions(one, features, [oracle(feature) for feature in features], options).answer
+    candidates = [oracle(feature) for feature in features]
+    answer: tuple[Span, ...] = task.predictions(one, features, candidates, options).answer
     return answer
 
 
@@ -147,11 +153,11 @@ WRONG = [
     ({"text": TEXT, "label": {"person": {"王明": []}}}, r"found an empty list"),
     ({"text": TEXT, "label": {"person": {"王明": [[0, True]]}}}, "whole numbers"),
     ({"text": TEXT, "label": {"person": {"王明": [[0, 1.0]]}}}, "whole numbers"),
-    ({"text": TEXT, "label": {"peron": {"王明": [[0, 1]]}}}, r"label\.peron: unknown entity type 'peron'; did you mean person"),
+    ({"text": TEXT, "label": {"peron": {"王明": [[0, 1]]}}}, r"label\.peron: unknown entity type .*mean person"),
     ({"text": TEXT, "label": {"person": {"王明": [[6, 8]]}}}, r"reaches beyond the text, which has 7 characters"),
     ({"text": TEXT, "label": {"person": {"王明": [[-2, -1]]}}}, "reaches beyond"),
     ({"text": TEXT, "label": {"person": {"王明": [[2, 1]]}}}, "holds no character"),
-    ({"text": TEXT, "label": {"person": {"王明": [[0, 2]]}}}, r"is '王明在' in the text, not '王明' \(ends are inclusive"),
+    ({"text": TEXT, "label": {"person": {"王明": [[0, 2]]}}}, r"is '王明在' .*, not '王明' \(ends are inclusive"),
     ({"text": TEXT, "label": {"person": {"说": [[5, 5]]}}}, r"one emoji is one, not two"),
     ({"text": TEXT, "entities": {}}, "entities: a list of entities was expected, found an empty object"),
     ({"text": TEXT, "entities": [[0, 2, "person"]]}, r"entities\[0\]: .* found the list"),
@@ -162,7 +168,7 @@ WRONG = [
     ({"text": TEXT, "entities": [{"start": 2, "end": 2, "type": "city"}]}, "holds no character"),
     ({"text": TEXT, "entities": [{"start": 5, "end": 8, "type": "city"}]}, "reaches beyond"),
     ({"text": TEXT, "entities": [{"start": 0, "end": 1, "type": "city", "text": "王明"}]}, "ends are exclusive"),
-    ({"text": TEXT, "entities": [{"start": 0, "end": 1, "type": "city", "text": "上海"}]}, "emoji|stands at character 3"),
+    ({"text": TEXT, "entities": [{"start": 0, "end": 1, "type": "city", "text": "上海"}]}, "emoji is one"),
     ({"text": TEXT, "entities": [{"start": 0, "end": 1, "type": "city", "text": 1}]}, "a text was expected"),
     ({"text": TEXT, "label": {}, "id": 1.5}, "id: the id must be"),
 ]  # fmt: skip
@@ -201,9 +207,9 @@ HARD = [
     example("café Noe\u0308l 和 e\u0301clair が", (0, 4, "work"), (5, 10, "person"), (13, 20, "work")),
     example(" 上海  王明", (1, 3, "city"), (5, 7, "person")),
     example("王明", (0, 2, "person")),
-    example("《红楼梦》里的上海市上海", (0, 5, "work"), (1, 4, "work"), (7, 10, "city"), (7, 9, "city"), (10, 12, "city")),
+    example("《红楼梦》里的上海市上海", (0, 5, "work"), (1, 4, "work"), (7, 10, "city"), (7, 9, "city")),
     example("上海上海", (0, 2, "city"), (0, 2, "work"), (2, 4, "city"), (1, 3, "person")),
-    example("看[MASK]和</s>上海", (11, 13, "city")),
+    example("看[MASK]和</s>上海", (12, 14, "city")),
     example("İstanbul 的王明", (10, 12, "person"), (0, 8, "city")),
     example("无"),
 ]
@@ -338,9 +344,8 @@ def windows_over(text: str, size: int, overlap: int) -> list[EncodedWindow]:
     while True:
         end = min(start + size, len(text))
         places = np.arange(start, end, dtype=np.int32)
-        made.append(
-            EncodedWindow({"input_ids": [0] * len(places)}, np.stack([places, places + 1], 1), np.zeros(len(places), np.int8))
-        )
+        ids, sequence = {"input_ids": [0] * len(places)}, np.zeros(len(places), np.int8)
+        made.append(EncodedWindow(ids, np.stack([places, places + 1], 1), sequence))
         if end == len(text):
             return made
         start = end - overlap
@@ -371,7 +376,8 @@ def as_features(windows: list[EncodedWindow]) -> list[Feature]:
 def test_a_piece_cut_off_by_a_windows_end_is_left_to_the_window_that_sees_the_whole() -> None:
     one = example("ab上海大学cd")
     features = as_features(windows_over(one.texts[0], 5, 4))  # [0, 5) [1, 6) [2, 7) [3, 8)
-    candidates = [spans_of((2, 2, 4, 3.0)), spans_of((2, 1, 4, 1.0)), spans_of((2, 0, 3, 9.0)), spans_of((0, 0, 2, 5.0))]
+    found = [(2, 2, 4, 3.0), (2, 1, 4, 1.0), (2, 0, 3, 9.0), (0, 0, 2, 5.0)]
+    candidates = [spans_of(one_window) for one_window in found]
     answer = TASK.predictions(one, features, candidates, PLAIN)
     assert answer.answer == (Span(2, 6, "work"),)  # [2, 5) ends with its window, [3, 6) begins with its own
     # Of the two windows that hold [2, 6), one has a character before it and none after, the other none and one: the
@@ -422,7 +428,9 @@ def test_a_long_text_is_read_to_its_end(characters: HFTextEncoder) -> None:
 
 # -------------------------------------------------------------------- written answers
 
-PREDICTED = Prediction((Span(0, 2, "person"), Span(3, 5, "city"), Span(3, 5, "work"), Span(6, 8, "person")), (0.9, 0.8, 0.7, 0.6))
+PREDICTED = Prediction(
+    (Span(0, 2, "person"), Span(3, 5, "city"), Span(3, 5, "work"), Span(6, 8, "person")), (0.9, 0.8, 0.7, 0.6)
+)
 PREDICTED_IN = "王明在上海，王明说"
 
 
@@ -447,7 +455,9 @@ def test_the_official_form_is_written_and_read_back() -> None:
     assert TASK.read_prediction(row(fields), one).answer == PREDICTED.answer
 
 
-@pytest.mark.parametrize("data", [{"id": 3}, {"label": "上海"}, {"entities": [{"start": 0, "end": 99, "type": "city"}]}])
+@pytest.mark.parametrize(
+    "data", [{"id": 3}, {"label": "上海"}, {"entities": [{"start": 0, "end": 99, "type": "city"}]}]
+)
 def test_a_wrong_prediction_is_refused(data: dict[str, Any]) -> None:
     with pytest.raises(RowError, match=r"own\.json:3"):
         TASK.read_prediction(row(data), example(PREDICTED_IN))

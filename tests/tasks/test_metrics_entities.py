@@ -6,10 +6,11 @@ import random
 
 import numpy as np
 import pytest
-from clue_cli.contract import Example, Metric, Prediction, Span
-from clue_cli.errors import Where
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
+from clue_cli.contract import Example, Metric, Prediction, Span
+from clue_cli.errors import Where
 from tasks.metrics.entities import CluenerOfficial, SpanMicroF1
 
 TYPES = ("book", "name", "scene")
@@ -18,7 +19,8 @@ spans = st.tuples(st.integers(0, 5), st.integers(1, 3), st.sampled_from(TYPES)).
     lambda s: Span(s[0], min(6, s[0] + s[1]), s[2])
 )
 Row = tuple[list[Span], list[Span] | None]
-row_lists = st.lists(st.tuples(st.lists(spans, max_size=4), st.one_of(st.none(), st.lists(spans, max_size=4))), max_size=4)
+sets = st.lists(spans, max_size=4)
+row_lists = st.lists(st.tuples(sets, st.one_of(st.none(), sets)), max_size=4)
 
 
 def totals_of(metric: Metric, rows: list[Row]) -> np.ndarray:
