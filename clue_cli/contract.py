@@ -15,12 +15,12 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
-import numpy as np
-
 from clue_cli.errors import Where
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import numpy as np
 
     from clue_cli.sources import Row, Source
 

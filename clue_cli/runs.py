@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from clue_cli import console
 from clue_cli.contract import Example, Limits, Recipe, Tally
 from clue_cli.drawing import drawn
@@ -233,12 +235,13 @@ def balanced_weights(task: Task, examples: Sequence[Example]) -> list[float]:
     """n / (C n_c) for every label, from the gold of `examples`; UserError where a label never occurs or the task has none."""
     if not all(isinstance(example.gold, str) for example in examples):
         raise UserError("class weights are for classification", where="--class-weights")
-    counts = {label: 0 for label in task.labels}
-    for example in examples:
-        counts[example.gold] += 1
-    if missing := [label for label, count in counts.items() if not count]:
+    from sklearn.utils.class_weight import compute_class_weight
+
+    gold = np.array([example.gold for example in examples])
+    if missing := sorted(set(task.labels) - set(gold)):
         raise UserError(f"train holds no row labelled {missing[0]!r}, so it has no weight", where="--class-weights")
-    return [len(examples) / (len(counts) * count) for count in counts.values()]
+    weights: list[float] = compute_class_weight("balanced", classes=np.array(task.labels), y=gold).tolist()
+    return weights
 
 
 def _features(request: TrainRequest, model: Any, examples: Sequence[Example], processes: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -50,23 +50,11 @@ def eval_command(
 
 def _show(evaluation: Evaluation, split: str, per_label: bool) -> None:
     result: DevResult = evaluation.result
-    rows: list[list[Any]] = []
-    for metric, score in result.scores.items():
-        for name, figure in score.figures.items():
-            error = score.errors.get(name)
-            rows.append([
-                metric, name + ("*" if name == score.primary else ""), f"{100 * figure:.2f}",
-                "" if error is None else f"{100 * error:.2f}", f"{score.items:,}",
-            ])
-    columns = [
-        console.Column("metric"), console.Column("figure"), console.Column(split, right=True),
-        console.Column("± item", right=True), console.Column("items", right=True),
-    ]
-    console.table(columns, rows, title=f"{result.task.name}, {split}")
+    from clue_cli.commands.score import show_figures, show_labels
+
+    show_figures(result.scores.values(), title=f"{result.task.name}, {split}")
     if per_label:
-        for metric, score in result.scores.items():
-            if score.per_label:
-                _label_table(metric, score.per_label)
+        show_labels(result.scores.values())
         _slices(evaluation)
     for score in result.scores.values():
         for note in score.notes:
@@ -75,15 +63,6 @@ def _show(evaluation: Evaluation, split: str, per_label: bool) -> None:
         console.result(f"threshold on the raw score: {result.threshold:.4f} ({result.threshold_origin})")
     console.tally(result.tally)
     _marks(evaluation.data)
-
-
-def _label_table(metric: str, per_label: list[dict[str, Any]]) -> None:
-    rows = [
-        [row["label"], *(f"{100 * row[name]:.2f}" for name in ("precision", "recall", "f1")), f"{row['support']:,.0f}"]
-        for row in per_label
-    ]
-    columns = [console.Column("label"), *(console.Column(n, right=True) for n in ("precision", "recall", "f1", "support"))]
-    console.table(columns, rows, title=f"{metric} by label")
 
 
 def _slices(evaluation: Evaluation) -> None:

@@ -143,6 +143,7 @@ class Encoder(nn.Module):
 
     def save(self, directory: str | Path) -> None:
         """Write configuration, safetensors and tokenizer, which `load_encoder` and `AutoModel` read offline."""
+        self.config._name_or_path = self.slug  # older versions write it down, and it would be a path of this machine
         with _quiet():
             self.model.save_pretrained(str(directory), safe_serialization=True)
         self.text_encoder.save(directory)
@@ -173,7 +174,7 @@ def load_encoder(
     config = _configuration(directory, trust_remote_code)
     dropouts, notes = set_dropouts(config, dropout, attention_dropout)
     if scratch:
-        model, files = _random(config, trust_remote_code), None
+        model, files = _random(directory, config, trust_remote_code), None
     else:
         files = weight_files(directory)
         model = _pretrained(directory, files, config, allow_random, trust_remote_code, notes)
@@ -236,9 +237,9 @@ def _configuration(directory: Path, trust_remote_code: bool) -> Any:
         with _quiet():
             config = transformers.AutoConfig.from_pretrained(str(directory), trust_remote_code=trust_remote_code)
     except Exception as error:  # unknown model_type: ValueError or KeyError by version; values of a wrong type: others
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
-            f"transformers {transformers.__version__} does not understand config.json: {reason}", where=directory.name
+            f"transformers {transformers.__version__} does not understand config.json: {_reason(error)}",
+            where=directory.name,
         ) from error
     kind = config.model_type
     from transformers.models.auto import modeling_auto
@@ -266,8 +267,8 @@ def _call(function: Any, *arguments: Any, trust_remote_code: bool, **options: An
         return function(*arguments, attn_implementation="eager", trust_remote_code=trust_remote_code, **options)
 
 
-def _random(config: Any, trust_remote_code: bool) -> Any:
-    with _quiet():
+def _random(directory: Path, config: Any, trust_remote_code: bool) -> Any:
+    with _loading(directory):
         return _call(
             transformers.AutoModel.from_config, config, trust_remote_code=trust_remote_code, **{_DTYPE: torch.float32}
         )
@@ -277,23 +278,17 @@ def _pretrained(
     directory: Path, files: list[Path], config: Any, allow_random: bool, trust_remote_code: bool, notes: list[str]
 ) -> Any:
     shapes = weights.read_shapes(files)
-    try:
-        with _quiet():
-            model, info = _call(
-                transformers.AutoModel.from_pretrained,
-                str(directory),
-                config=config,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,  # reported and refused below, all of them at once
-                use_safetensors=files[0].suffix == ".safetensors",
-                trust_remote_code=trust_remote_code,
-                **{_DTYPE: torch.float32},
-            )
-    except (OSError, RuntimeError, ValueError, KeyError, ImportError) as error:
-        if isinstance(error, MemoryError | torch.OutOfMemoryError):
-            raise RunError("out of memory", where=directory.name) from error
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"transformers cannot load it: {reason}", where=directory.name) from error
+    with _loading(directory):
+        model, info = _call(
+            transformers.AutoModel.from_pretrained,
+            str(directory),
+            config=config,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # reported and refused below, all of them at once
+            use_safetensors=files[0].suffix == ".safetensors",
+            trust_remote_code=trust_remote_code,
+            **{_DTYPE: torch.float32},
+        )
     found = weights.account(model, shapes, info, renamed=_has_conversions(config.model_type))
     weights.refuse(found, directory.name, allow_random=allow_random)
     if found.missing:
@@ -301,6 +296,23 @@ def _pretrained(
             f"{len(found.missing)} tensors were not in the checkpoint and start at random: {found.missing[0]} ..."
         )
     return model
+
+
+@contextmanager
+def _loading(directory: Path) -> Iterator[None]:
+    """What goes wrong inside transformers as one line."""
+    try:
+        with _quiet():
+            yield
+    except torch.OutOfMemoryError as error:
+        raise RunError("out of memory", where=directory.name) from error
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
+        raise UserError(f"transformers cannot load it: {_reason(error)}", where=directory.name) from error
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error's message, its name where it has none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _has_conversions(kind: str) -> bool:

@@ -85,9 +85,11 @@ def account(model: nn.Module, shapes: Mapping[str, Shape], info: Mapping[str, An
     agree and only its report counts.
     """
     prefix = str(getattr(model, "base_model_prefix", ""))
-    missing = set(map(str, info["missing_keys"]))
+    missing = {
+        _stripped(str(name), prefix) for name in info["missing_keys"]
+    }  # older versions report it with the prefix
     unexpected = set(map(str, info["unexpected_keys"]))
-    misshapen = {str(name): (tuple(found), tuple(wanted)) for name, found, wanted in info["mismatched_keys"]}
+    misshapen = {_stripped(str(name), prefix): (tuple(a), tuple(b)) for name, a, b in info["mismatched_keys"]}
     if not renamed:
         in_file = {_modern(_stripped(name, prefix)): name for name in shapes}
         groups = _tied(model)
@@ -100,7 +102,7 @@ def account(model: nn.Module, shapes: Mapping[str, Shape], info: Mapping[str, An
         wanted = {name for names, _ in groups for name in names}
         unexpected |= {name for stripped, name in in_file.items() if stripped not in wanted}
     return Account(
-        missing=tuple(sorted(n for n in missing if not _matches(MISSING_HARMLESS, _stripped(n, prefix)))),
+        missing=tuple(sorted(name for name in missing if not _matches(MISSING_HARMLESS, name))),
         unexpected=tuple(sorted(n for n in unexpected if not _matches(UNEXPECTED_HARMLESS, _stripped(n, prefix)))),
         misshapen=tuple((name, *both) for name, both in sorted(misshapen.items())),
     )

@@ -17,8 +17,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
-
 from clue_cli.contract import Example, Feature, Prediction, Recipe, Tally, Task
 from clue_cli.errors import RowError, UserError, Where, did_you_mean
 from clue_cli.files import atomic_write
@@ -26,6 +24,8 @@ from tasks.families import recipes
 from tasks.families.values import frozen, jsonable, kind
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from clue_cli.sources import Row, Source
 
 OFFICIAL_FILES: Mapping[str, tuple[str, ...]] = {"train": ("train.json",), "dev": ("dev.json",), "test": ("test.json",)}
@@ -254,6 +254,8 @@ class TaskBase(Task):
 
         Empty where any feature has no targets (rows without gold): such a batch has no loss.
         """
+        import numpy as np
+
         if not features or not all(feature.targets for feature in features):
             return {}
         batch: dict[str, np.ndarray] = {}

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from clue_cli.contract import Answering, Example, Feature, Limits, Prediction, Tally, TextEncoder
 from clue_cli.errors import RowError, UserError
 from clue_cli.sources import Row
 from tasks.families.base import TaskBase
 from tasks.families.values import kind
+
+if TYPE_CHECKING:
+    import numpy as np
 
 ENCODE_BATCH = 1024
 """Examples given to the tokenizer at once: enough for its threads, little memory."""
@@ -103,6 +104,8 @@ class TextClassification(TaskBase):
 
         `candidates[0]` are the raw logits (C,) of the example's one feature; among equal ones the first label wins.
         """
+        import numpy as np
+
         logits = np.asarray(candidates[0], dtype=np.float64)
         powers = np.exp(logits - logits.max())
         probabilities = (powers / powers.sum()).astype(np.float32)
@@ -122,6 +125,8 @@ class TextClassification(TaskBase):
             answer["label_desc"] = self.label_names[prediction.answer]
         if prediction.scores is None:
             return answer
+        import numpy as np
+
         scores = np.asarray(prediction.scores)
         if probabilities:
             answer["probability"] = _rounded(scores[self.label_index[prediction.answer]])

@@ -121,7 +121,7 @@ WORDS = NAMES | {
     "crowd": "村民 学生 志愿者 工人 游客 队员 护士 渔民 老人们 孩子们 消防员 家长",
 }
 
-KINDS = (PEOPLE, PEOPLE, PEOPLE, MIXED, MIXED, THINGS, GROUPS)
+KINDS = (PEOPLE, PEOPLE, PEOPLE, MIXED, MIXED, MIXED, THINGS, GROUPS)
 ROWS = {"train.json": 500, "dev.json": 150, "test.json": 70, "test1.0.json": 50}
 SCENE_SHARE = 0.45
 PRONOUN_FIRST_SHARE = 0.25

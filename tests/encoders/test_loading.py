@@ -357,7 +357,8 @@ def test_directories_that_are_none(tiny_bert: TinyBert, tmp_path: Path) -> None:
 
 def test_no_tokenizer(tiny_bert: TinyBert) -> None:
     directory = tiny_bert()
-    (directory / "tokenizer.json").unlink()
+    for name in ("tokenizer.json", "vocab.txt"):
+        (directory / name).unlink(missing_ok=True)
     with pytest.raises(UserError, match="tiny: no tokenizer here"):
         load_encoder(str(directory))
 

@@ -115,8 +115,8 @@ def test_every_chinese_character_has_its_own_borders(
         ("unigram", "  北京 大学 ", ["", "", *"北京", "", *"大学", ""]),
         ("unigram", "《中国》", ["", *"《中国》"]),
         ("unigram", "在㎏①年", ["", "在", "㎏", "㎏", "①", "年"]),
-        ("bytes", "北京", ["", *"北京"]),
-        ("bytes", "“中”：《国》", ["", *"“中”：《国》"]),
+        ("bytes", "北京", [*"北京"]),
+        ("bytes", "“中”：《国》", [*"“中”：《国》"]),
     ],
 )
 def test_spans_of_text_that_hurts(
@@ -124,8 +124,8 @@ def test_spans_of_text_that_hurts(
 ) -> None:
     encoder = make_text_encoder(kind)
     found = slices(text, one(encoder, text))
-    if kind == "bytes":  # a character may fall into several tokens
-        found = [piece for i, piece in enumerate(found) if i == 0 or piece != found[i - 1]]
+    if kind == "bytes":  # a character may fall into several tokens, a space piece may stand first
+        found = [piece for i, piece in enumerate(found) if piece and (i == 0 or piece != found[i - 1])]
     assert found == expected
 
 
