@@ -10,9 +10,8 @@ from clue_cli import console
 from clue_cli.commands import options as o
 
 if TYPE_CHECKING:
-    from clue_cli.evaluation import DevResult
+    from clue_cli.evaluation import DevResult, Evaluation
     from clue_cli.record import DataInfo
-    from clue_cli.runs import Evaluation
 
 EPILOG = "Examples:  clue eval RUN   |   clue eval RUN --split dev --data tnews_public.zip --json"
 
@@ -36,7 +35,7 @@ def eval_command(
 ) -> None:
     """Score a run again: every metric of its task, with errors, per label and per length of the text."""
     console.configure(quiet=quiet, color=False if no_color else None, json=json, debug=debug)
-    from clue_cli.runs import evaluate_run
+    from clue_cli.evaluation import evaluate_run
 
     evaluation = evaluate_run(
         run, split=split, data=data, encoding=encoding, limit=eval_limit, threshold=threshold, tune=tune_threshold,

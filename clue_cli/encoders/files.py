@@ -127,7 +127,7 @@ def _sentence(kind: str, directory: Path, config: dict[str, Any]) -> tuple[str, 
             "inside a word cannot be marked",
             f"use the character version, {CHARACTER_ROFORMER}",
         )
-    if kind.replace("-", "_") in ("gau_alpha", "gau") or "gau" in architectures:
+    if kind.replace("-", "_") in ("gau_alpha", "gau") or re.search(r"\bgau(?!ss)", architectures):
         return "GAU-alpha is an architecture that transformers does not have", f"not supported yet: use {BERT_LIKE}"
     if (
         kind == "nezha"

@@ -70,8 +70,16 @@ class Encoder(nn.Module):
         self.name = name
         self.dropouts = dropouts or {}
         self.notes = notes or []
-        self.sha256 = weights.hash_files(files) if files else weights.hash_tensors(model)
+        self._files = files
+        if files is None:  # now, before training changes them
+            self.__dict__["sha256"] = weights.hash_tensors(model)
         self._takes_types = "token_type_ids" in inspect.signature(model.forward).parameters
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the weight file as it was loaded; of the tensors where they were drawn at random."""
+        assert self._files is not None
+        return weights.hash_files(self._files)
 
     @property
     def config(self) -> Any:

@@ -16,7 +16,7 @@ DEFAULT_ENCODER = "mini-zh"
 """The encoder that ships with the package."""
 
 SCRATCH = "scratch"
-"""`scratch` or `scratch:NAME`: the shape and tokenizer of an encoder, with random weights."""
+"""`scratch:NAME`: the shape and tokenizer of an encoder, with random weights; `scratch` alone: of the shipped one."""
 
 SHIPPED = {DEFAULT_ENCODER: Path(__file__).parent / "mini_zh"}
 

@@ -23,8 +23,8 @@ PROBES = ("中华人民共和国", "龘靐齉爩", "北京大学《自然语言�
 
 # What is kept apart in the span form of a text: Chinese characters, since every one may be the border of an entity,
 # and punctuation ("：《" as one piece hides where a title starts). BERT's own tokenizer cuts at the same places.
-# With a Unigram tokenizer of 8,000 pieces trained on CLUENER the reachable gold spans rise from 86.2 % (as it comes)
-# over 96.6 % (Chinese characters only) to 99.98 % (punctuation too).
+# With a Unigram tokenizer of 8,000 pieces trained on CLUENER the reachable gold spans rise from about 86 % (as it
+# comes) over 97 % (Chinese characters only) to 99.9 % (punctuation too).
 _APART = r"[\p{Han}\p{P}]"
 
 

@@ -69,7 +69,7 @@ def test_environment_names_the_default(tiny_bert: TinyBert, monkeypatch: pytest.
     monkeypatch.setenv("CLUE_ENCODER", str(tiny_bert()))
     assert load_encoder().name == "tiny"
     assert load_encoder("mini-zh").name == "mini-zh"
-    assert load_encoder("scratch").name == "scratch"
+    assert (resolve("scratch").name, resolve("scratch").directory) == ("scratch", resolve("mini-zh").directory)
 
 
 def test_float16_and_bfloat16_files_are_trained_in_float32(tiny_bert: TinyBert) -> None:
@@ -409,15 +409,22 @@ def test_scratch_has_the_shape_and_the_callers_seed(tiny_bert: TinyBert) -> None
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
         drawn.append(load_encoder(f"scratch:{directory}"))
-    trained = load_encoder("mini-zh")
-    torch.manual_seed(1)
-    shipped = load_encoder("mini-zh", scratch=True)
     assert same(drawn[0], drawn[1]) and not same(drawn[0], drawn[2])
     assert drawn[0].sha256 == drawn[1].sha256 != drawn[2].sha256
-    assert drawn[0].name == "scratch:tiny" and shipped.name == "scratch:mini-zh"
-    assert drawn[0].text_encoder.takes_segments
-    assert {n: p.shape for n, p in shipped.named_parameters()} == {n: p.shape for n, p in trained.named_parameters()}
-    assert not same(shipped, trained) and shipped.text_encoder.fingerprint == trained.text_encoder.fingerprint
+    assert drawn[0].name == "scratch:tiny" and drawn[0].text_encoder.takes_segments
+    whole = str(tiny_bert("whole"))
+    trained, random = load_encoder(whole), load_encoder(whole, scratch=True)
+    assert random.name == "scratch:whole" and not same(random, trained)
+    assert {n: p.shape for n, p in random.named_parameters()} == {n: p.shape for n, p in trained.named_parameters()}
+    assert random.text_encoder.fingerprint == trained.text_encoder.fingerprint
+
+
+def test_hash_is_the_files_own(tiny_bert: TinyBert) -> None:
+    import hashlib
+
+    directory = tiny_bert()
+    expected = hashlib.sha256((directory / "model.safetensors").read_bytes()).hexdigest()
+    assert load_encoder(str(directory)).sha256 == expected
 
 
 def test_dropouts_reach_the_modules_and_are_named(tiny_bert: TinyBert) -> None:
