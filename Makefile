@@ -36,10 +36,10 @@ format: install
 	$(BIN)/ruff format .
 
 samples: install
-	$(BIN)/python tests/make_samples.py
+	$(BIN)/python -m tasks.samples.make
 
 bench: install
-	for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+	for script in tests/benchmarks/[a-z]*_speed.py tests/benchmarks/crf.py tests/benchmarks/span_loss.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 lowest:
 	tests/lowest.sh

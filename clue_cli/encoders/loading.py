@@ -49,6 +49,7 @@ class Encoder(nn.Module):
     model:           the bare model, float32, without pooler.
     text_encoder:    its tokenizer as a `HFTextEncoder`.
     name:            as in records: shipped name, directory's base name, hub name, `scratch`.
+    sha256:          of the weight file as it was loaded; of the tensors where they were drawn at random.
     dropouts:        the fields of the configuration that `dropout` and `attention_dropout` set.
     notes:           sentences a verb should show: what was left at random, an option without effect.
     default_pooling: "first" where the first token is a trained [CLS], else "mean".
@@ -70,16 +71,9 @@ class Encoder(nn.Module):
         self.name = name
         self.dropouts = dropouts or {}
         self.notes = notes or []
-        self._files = files
-        if files is None:  # now, before training changes them
-            self.__dict__["sha256"] = weights.hash_tensors(model)
+        # At once: training changes the tensors, and a run may write over the directory it was loaded from.
+        self.sha256 = weights.hash_files(files) if files else weights.hash_tensors(model)
         self._takes_types = "token_type_ids" in inspect.signature(model.forward).parameters
-
-    @cached_property
-    def sha256(self) -> str:
-        """SHA-256 of the weight file as it was loaded; of the tensors where they were drawn at random."""
-        assert self._files is not None
-        return weights.hash_files(self._files)
 
     @property
     def config(self) -> Any:
