@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 class _ByteDropout(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, dropped: int) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor, dropped: int) -> Tensor:
         draws = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device)
         # From the least number upwards: without bounds `random_` draws 63 bits, and every eighth byte would be biased.
         draws.random_(torch.iinfo(torch.int64).min, None)
@@ -25,7 +25,7 @@ class _ByteDropout(torch.autograd.Function):
         return torch.where(keep, x, 0).mul_(ctx.scale)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (keep,) = ctx.saved_tensors
         return torch.where(keep, gradient, 0).mul_(ctx.scale), None
 
@@ -33,7 +33,8 @@ class _ByteDropout(torch.autograd.Function):
 def byte_dropout(x: Tensor, p: float) -> Tensor:
     """`x` with a share of `round(256 p) / 256` of its elements zero and the rest scaled up."""
     dropped = round(256 * p)
-    return _ByteDropout.apply(x, dropped) if dropped else x  # type: ignore[no-any-return]
+    dropout: Tensor = _ByteDropout.apply(x, dropped) if dropped else x  # type: ignore[no-untyped-call]
+    return dropout
 
 
 class ByteDropout(nn.Module):

@@ -1,12 +1,15 @@
 """Prediction as a stream: examples in, answers out in the same order, in bounded memory.
 
-    reader thread                                  main thread
-    examples -> look-aheads of 2,048 -> features ==queue of one==> batches by length -> model -> answers in order
+    reader thread                        compute thread                      main thread
+    examples -> look-aheads -> features ==> batches by length -> model ==> answers in input order
 
-The reader thread reads and tokenises the next look-ahead while the model computes (torch and the tokenizer release
-the interpreter's lock). Inside a look-ahead features are sorted by length and cut into batches by a budget of tokens.
-How the stream is cut depends on the stream alone, so that a continued prediction and one spread over several
-processes meet the same batches, and write the same figures, as one process that was never interrupted.
+The three overlap, joined by queues of one look-ahead each (torch and the tokenizer release the interpreter's lock).
+Inside a look-ahead features are sorted by length and cut into batches by a budget of tokens. On a processor every
+batch is computed by one thread of its own, several at a time: small models gain more from that than from many threads
+in one matrix product, and a figure does not depend on the number of threads (in bf16 it would).
+
+How the stream is cut depends on the stream alone. A continued prediction, and one spread over several processes, so
+meet the same batches and write the same bytes as one process that was never interrupted.
 
     predictor = clue_cli.load("runs/tnews/mini-zh-classification-s1-...")
     predictor.predict(["今天股市大涨"])            # [{"label": "104", ...}]
@@ -14,26 +17,24 @@ processes meet the same batches, and write the same figures, as one process that
 
 from __future__ import annotations
 
-import os
-import queue
+import itertools
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clue_cli.contract import Answering, Tally
 from clue_cli.errors import RunError, UserError, Where
-from clue_cli.sources import Row
+from clue_cli.lines import Row
+from clue_cli.pipeline import Processes, Workers, read_ahead
 
 if TYPE_CHECKING:
     from clue_cli.contract import Example, Feature, Prediction, Task
     from clue_cli.model import Model
-
-T = TypeVar("T")
 
 LOOKAHEAD = 2048
 """Examples that are sorted by length together. More would hardly save padding and cost memory."""
@@ -41,88 +42,12 @@ LOOKAHEAD = 2048
 LOOKAHEAD_CHARACTERS = 1_000_000
 """A look-ahead ends early once its texts hold this many characters: memory stays bounded for long texts too."""
 
-DEVICE_FACTOR = 8
-"""How many times `batching.PREDICTION_TOKENS` a batch holds on an accelerator."""
-
-CLOSE_SECONDS = 2.0
-"""How long a stopped prediction waits for its reader thread, which may sit in a read that never returns."""
+TOKENS_CPU, TOKENS_DEVICE = 2048, 65_536
+"""Tokens of one batch, padding included: on a processor it is one thread's, on an accelerator it fills the device."""
 
 
-class Processes:
-    """The processes that share the work under `accelerate launch`; one, alone, by default."""
-
-    rank, size = 0, 1
-
-    def gather(self, mine: T) -> list[T]:
-        """Every process's `mine`, by rank, in every process."""
-        return [mine]
-
-    @staticmethod
-    def current() -> Processes:
-        """The processes this one was launched with; accelerate is imported only where there are several."""
-        return _Launched() if several_processes() else Processes()
-
-
-class _Launched(Processes):
-    def __init__(self) -> None:
-        from accelerate import PartialState
-
-        state = PartialState()
-        self.rank, self.size = state.process_index, state.num_processes
-
-    def gather(self, mine: T) -> list[T]:
-        from accelerate.utils import gather_object
-
-        gathered: list[T] = gather_object([mine])
-        return gathered
-
-
-def several_processes() -> bool:
-    """Whether `accelerate launch` (or torchrun) started more than one process; nothing heavy is imported to know."""
-    return int(os.environ.get("WORLD_SIZE") or 1) > 1
-
-
-def read_ahead(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
-    """The items, drawn by a background thread that stays at most `depth` + 1 items ahead.
-
-    An exception of `items` is raised here after the items before it. Closing this generator (or an exception in the
-    caller, Ctrl-C included) ends the thread and closes `items` in it.
-    """
-    box: queue.Queue[tuple[T | None, BaseException | None, bool]] = queue.Queue(depth)
-    stopped = threading.Event()
-
-    def work() -> None:
-        failure: BaseException | None = None
-        try:
-            iterator = iter(items)
-            try:
-                for item in iterator:
-                    box.put((item, None, False))
-                    if stopped.is_set():
-                        return
-            finally:
-                if isinstance(iterator, Generator):
-                    iterator.close()
-        except BaseException as error:  # it belongs to the main thread: handed over, whatever it is
-            failure = error
-        box.put((None, failure, True))
-
-    thread = threading.Thread(target=work, name="clue-read-ahead", daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, failure, last = box.get()
-            if failure is not None:
-                raise failure
-            if last:
-                return
-            yield item  # type: ignore[misc]  # None only where the triple says failure or last
-            del item  # or a look-ahead would live one turn longer than needed
-    finally:
-        stopped.set()
-        while not box.empty():  # a put that waits for room goes through, sees `stopped` and ends
-            box.get_nowait()
-        thread.join(CLOSE_SECONDS)
+class _Stopped(Exception):  # noqa: N818 - not an error: the consumer has left
+    """Ends the compute thread between two batches."""
 
 
 @dataclass(slots=True)
@@ -180,7 +105,7 @@ class Predictor:
         self.task: Task = model.task
         self.tally = tally if tally is not None else Tally()
         self.processes = processes or Processes()
-        self.tokens = tokens or _default_tokens(model)
+        self.tokens = tokens or (TOKENS_CPU if model.device.type == "cpu" else TOKENS_DEVICE)
         self._memory_told = False
 
     @classmethod
@@ -217,21 +142,19 @@ class Predictor:
     ) -> Generator[tuple[Example, Prediction], None, None]:
         """(example, prediction) in the order of `examples`, from the one after the first `answered` on.
 
-        Reads at most three look-aheads (with n processes n + 2) before the answer that it yields. An exception of
+        Reads at most five look-aheads (with n processes 2 n + 3) before the answer that it yields. An exception of
         `examples` is raised after the answers before it. Under several processes each reads all of `examples`,
         computes its look-aheads and yields all answers; RunError where the device's memory holds not even one unit.
         """
         options = options or self.answering()
-        ahead = read_ahead(self._lookaheads(examples, answered))
-        with closing(ahead):
-            for turn in _turns(ahead, self.processes.size):
-                rank = self.processes.rank
-                mine = self._answers(turn[rank], options) if rank < len(turn) else []
-                for lookahead, predictions in zip(turn, self.processes.gather(mine), strict=False):
+        stop = threading.Event()
+        with closing(read_ahead(self._computed(examples, options, answered, stop))) as computed:
+            try:
+                for lookahead, predictions in computed:
                     pairs = zip(lookahead.examples, predictions, strict=True)
-                    for position, pair in enumerate(pairs):
-                        if position >= lookahead.answered:
-                            yield pair
+                    yield from itertools.islice(pairs, lookahead.answered, None)
+            finally:
+                stop.set()
 
     def predict(
         self, items: Iterable[Any], *, top_k: int = 1, threshold: float | None = None, probabilities: bool = False
@@ -294,13 +217,35 @@ class Predictor:
             )
         )
 
-    def _answers(self, lookahead: _Lookahead, options: Answering) -> list[Prediction]:
+    def _computed(
+        self, examples: Iterable[Example], options: Answering, answered: int, stop: threading.Event
+    ) -> Iterator[tuple[_Lookahead, list[Prediction]]]:
+        """Runs in the compute thread: look-aheads with their answers, everybody's, in order."""
+        rank, size = self.processes.rank, self.processes.size
+        with (
+            Workers(self.model.device.type) as workers,
+            closing(read_ahead(self._lookaheads(examples, answered), stop)) as lookaheads,
+        ):
+            for turn in _turns(lookaheads, size):
+                mine = self._answers(turn[rank], options, workers, stop) if rank < len(turn) else []
+                yield from zip(turn, self.processes.gather(mine), strict=False)
+
+    def _answers(
+        self, lookahead: _Lookahead, options: Answering, workers: Workers, stop: threading.Event
+    ) -> list[Prediction]:
         features = lookahead.features
         if features is None:
             raise RuntimeError("a look-ahead of another process was handed to this one")
+
+        def compute(batch: list[int]) -> list[Any]:
+            if stop.is_set():
+                raise _Stopped
+            return self._compute([features[p] for p in batch], options)
+
+        batches = token_batches(features, self.tokens)
         candidates: list[Any] = [None] * len(features)
-        for batch in token_batches(features, self.tokens):
-            for position, candidate in zip(batch, self._compute([features[p] for p in batch], options), strict=True):
+        for batch, found in zip(batches, workers.map(compute, batches), strict=True):
+            for position, candidate in zip(batch, found, strict=True):
                 candidates[position] = candidate
         by_item: list[tuple[list[Feature], list[Any]]] = [([], []) for _ in lookahead.examples]
         for feature, candidate in zip(features, candidates, strict=True):
@@ -328,16 +273,10 @@ class Predictor:
         if not self._memory_told:
             from clue_cli import console
 
-            console.message("out of device memory: going on with smaller batches")
             self._memory_told = True
-        self.tokens = max(self.tokens // 2, 1)
+            self.tokens = max(self.tokens // 2, 1)
+            console.message("out of device memory: going on with smaller batches")
         return [candidate for half in halves for candidate in self._compute(half, options)]
-
-
-def _default_tokens(model: Model) -> int:
-    from clue_cli.batching import PREDICTION_TOKENS
-
-    return PREDICTION_TOKENS * (1 if model.device.type == "cpu" else DEVICE_FACTOR)
 
 
 def _halves(features: list[Feature]) -> tuple[list[Feature], list[Feature]] | None:

