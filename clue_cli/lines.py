@@ -82,7 +82,7 @@ def open_text(
 def open_bytes(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a file for reading, unpacked if compressed; `-` is standard input (left open). UserError if it can't be."""
     if str(path) == "-":
-        yield sys.stdin.buffer
+        yield _standard_input()
         return
     path = Path(path)
     with reading(str(path)):
@@ -90,6 +90,17 @@ def open_bytes(path: str | Path) -> Iterator[IO[bytes]]:
         stream = cast("IO[bytes]", opener(path, "rb") if opener else path.open("rb", buffering=2**18))
         with stream:
             yield stream
+
+
+def _standard_input() -> IO[bytes]:
+    """Standard input's bytes through an object of our own.
+
+    The interpreter closes `sys.stdin` when it ends, and dies if a thread still waits in it for the next line.
+    """
+    try:
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    except (AttributeError, OSError, ValueError):  # something in its place that is no file
+        return sys.stdin.buffer
 
 
 @contextmanager

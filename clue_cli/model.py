@@ -186,7 +186,9 @@ class Model(nn.Module):
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"not a model of clue's: {error!r}", where=str(directory / SETTINGS)) from error
         encoder = load_encoder(str(directory / "encoder"))
-        encoder.name = document.get("encoder", {}).get("name", encoder.name)
+        # The run's own copy of the weights has another hash than the encoder that the training began with.
+        origin = document.get("encoder", {})
+        encoder.name, encoder.sha256 = origin.get("name", encoder.name), origin.get("sha256", encoder.sha256)
         head = _head_class(task, settings.head)(encoder.hidden_size, **config)
         _load_head(head, directory / "head.safetensors")
         return cls(task, encoder, head, settings).eval()

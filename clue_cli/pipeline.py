@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-CLOSE_SECONDS, LOOK_SECONDS = 2.0, 0.2
+CLOSE_SECONDS, LOOK_SECONDS = 1.0, 0.2
 """How long a closed `read_ahead` waits for its thread, which may sit in a read that never returns, and how often a
 waiting one looks whether it was cancelled."""
 

@@ -135,6 +135,8 @@ def prepare(request: TrainRequest) -> Training:
         task, request.head, recipe, encoder=request.encoder, scratch=request.scratch, class_weights=weights,
         allow_random=request.allow_random,
     )
+    for note in model.encoder.notes:
+        console.warn(note)
     _check_length(recipe, model)
     table = _features(request, model, train, processes)
     for reason, amount in table.tally.items():
@@ -225,7 +227,7 @@ def _claim_new(directory: Path, force: bool) -> str | None:
 
 def _check_length(recipe: Recipe, model: Any) -> None:
     longest = model.encoder.max_positions
-    if longest is not None and recipe.max_length > longest:
+    if model.encoder.positions_are_fixed and longest is not None and recipe.max_length > longest:
         raise UserError(
             f"{recipe.max_length} tokens are more than the {longest} positions of {model.encoder.name}", where="--max-length"
         )

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from clue_cli.encoders.loading import BASE, SMALL, _configuration
+from clue_cli.encoders.files import check_directory
 from clue_cli.encoders.location import resolve
 
 
@@ -23,7 +24,9 @@ def describe(name: str | None, *, scratch: bool = False) -> Shape:
     from transformers import AutoModel
 
     location = resolve(name)
-    config = _configuration(location.fetch(), False)
+    directory = location.fetch()
+    check_directory(directory, weights=not (scratch or location.scratch), trust_remote_code=False)
+    config = _configuration(directory, False)
     with torch.device("meta"):
         model: nn.Module = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
     tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
