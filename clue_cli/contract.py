@@ -145,6 +145,7 @@ class Recipe:
     Lengths are tokens, special tokens included; `batch_size` is examples per optimiser step, exact; `epochs` counts
     passes over train; `warmup` is a share of all steps; `patience` is epochs without a better dev figure before
     stopping (0: never); `r_drop` and `fgm` are the weight of the divergence and the length of the perturbation (0: off).
+    `dropout` and `attention_dropout` are the encoder's, `head_dropout` stands before the head's own layers.
     `pooling` None takes the encoder's own default; `segments` is "pair" (0/1 where the encoder has token types) or
     "zero" (CLUE-bert4keras).
     """
@@ -162,6 +163,7 @@ class Recipe:
     clip: float = 1.0
     dropout: float = 0.1
     attention_dropout: float = 0.0
+    head_dropout: float = 0.1
     pooling: str | None = None
     segments: str = "pair"
     patience: int = 0

@@ -171,6 +171,11 @@ def percent(part: float, whole: float) -> str:
     return "over 99.9 %" if 99.9 < share < 100 else f"{share:.1f} %"
 
 
+def counted(amount: int, noun: str) -> str:
+    """`1 row`, `1,099 rows`."""
+    return f"{amount:,} {noun}" + ("" if amount == 1 else "s")
+
+
 def _share(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
@@ -254,7 +259,7 @@ def check_repeated(found: Description) -> Grades:
         status = grade(_share(split.duplicates, split.examples), REPEATED_WARN, REPEATED_FAIL)
         if split.duplicates:
             share = percent(split.duplicates, split.examples)
-            yield status, f"{name}: {split.duplicates:,} rows repeat an input ({share})"
+            yield status, f"{name}: {counted(split.duplicates, 'row')} repeating an input ({share})"
 
 
 def check_conflicts(found: Description) -> Grades:
@@ -263,7 +268,10 @@ def check_conflicts(found: Description) -> Grades:
         inputs = split.examples - split.duplicates
         if split.conflicts:
             status = grade(_share(split.conflicts, inputs), CONFLICT_WARN, CONFLICT_FAIL)
-            yield status, f"{name}: {split.conflicts:,} inputs with several golds ({percent(split.conflicts, inputs)})"
+            yield (
+                status,
+                f"{name}: {counted(split.conflicts, 'input')} with several golds ({percent(split.conflicts, inputs)})",
+            )
 
 
 def check_shared(found: Description) -> Grades:
@@ -273,7 +281,7 @@ def check_shared(found: Description) -> Grades:
             # Rows that two test splits share spoil no figure.
             if amount and not (other.startswith("test") and name.startswith("test")):
                 status = grade(_share(amount, split.examples), SHARED_WARN, SHARED_FAIL)
-                yield status, f"{amount:,} rows of {name} stand in {other} too ({percent(amount, split.examples)})"
+                yield status, f"{counted(amount, 'row')} of {name} also in {other} ({percent(amount, split.examples)})"
 
 
 def check_damaged(found: Description) -> Grades:
@@ -281,7 +289,7 @@ def check_damaged(found: Description) -> Grades:
     for name, split in found.splits.items():
         if split.damaged:
             status = grade(_share(split.damaged, split.examples), 0.0, DAMAGED_FAIL)
-            yield status, f"{name}: {split.damaged:,} rows hold U+FFFD, a character lost by a wrong encoding"
+            yield status, f"{name}: {counted(split.damaged, 'row')} with U+FFFD, a character lost by a wrong encoding"
 
 
 def check_lengths(found: Description) -> Grades:
@@ -290,7 +298,7 @@ def check_lengths(found: Description) -> Grades:
         if split.tokens is None:
             continue
         share = _share(split.over_length, split.examples)
-        over = f"{name}: {split.over_length:,} examples ({percent(split.over_length, split.examples)})"
+        over = f"{name}: {counted(split.over_length, 'example')} ({percent(split.over_length, split.examples)})"
         over += f" over {found.max_length} tokens"
         if found.windows:
             status: Status = "fail" if split.windows > WINDOWS_FAIL * split.examples else grade(share, LONG_WARN, 1.0)

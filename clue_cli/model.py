@@ -86,7 +86,7 @@ class Model(nn.Module):
         )
         pooling = recipe.pooling or loaded.default_pooling
         config = dict(task.head_config(head))
-        config["dropout"] = recipe.dropout
+        config["dropout"] = recipe.head_dropout
         if class_weights is not None:
             config["class_weights"] = list(class_weights)
         settings = ModelSettings(head, pooling, recipe.segments, recipe.max_length, recipe.overlap)

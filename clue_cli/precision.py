@@ -7,6 +7,7 @@ heads, their losses and all masters of the optimiser are float32.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
@@ -67,3 +68,14 @@ def compute_in_bf16(encoder: nn.Module) -> None:
     for module in encoder.modules():
         if isinstance(module, nn.Embedding):
             module.register_forward_hook(_to_bf16)
+
+
+def make_repeatable(device: torch.device) -> None:
+    """Ask an accelerator for the same bits at every run; operations that have no such form warn and go on.
+
+    A processor needs nothing: its kernels give the same bits for the same shapes and number of threads.
+    """
+    if device.type == "cuda":
+        # Read when the first cuBLAS handle is made, hence before anything is computed.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)

@@ -148,15 +148,14 @@ def _check(request: Request) -> None:
         raise UserError("standard output cannot be continued", where="--resume", hint="--output FILE")
     lines_module.check_encoding(request.reading.encoding)
     for file in request.files:
+        if file == "-" and several_processes():
+            raise UserError("standard input cannot be dealt to several processes", hint="give a file")
+        if file != "-":
+            with lines_module.reading(file):
+                if Path(file).is_dir():
+                    raise IsADirectoryError
+                Path(file).stat()
         input_format(file, request.reading.form)
-        if file == "-":
-            if several_processes():
-                raise UserError("standard input cannot be dealt to several processes", hint="give a file")
-            continue
-        with lines_module.reading(file):
-            if Path(file).is_dir():
-                raise IsADirectoryError
-            Path(file).stat()
     if request.files.count("-") > 1:
         raise UserError("standard input can be read once only", where="-")
 

@@ -84,7 +84,7 @@ def check_recipe(recipe: Recipe) -> None:
     for name in ("head_learning_rate", "weight_decay", "clip", "r_drop", "fgm", "patience"):
         at_least(name, 0)
     require(0 < recipe.learning_rate < 1e3, "--learning-rate", f"must be above 0, got {recipe.learning_rate:g}")
-    for name in ("warmup", "dropout", "attention_dropout"):
+    for name in ("warmup", "dropout", "attention_dropout", "head_dropout"):
         value = getattr(recipe, name)
         require(0 <= value < 1, "--" + name.replace("_", "-"), f"must be in [0, 1), got {value:g}")
     for name, known in (
@@ -110,7 +110,7 @@ def prepare(request: TrainRequest) -> Training:
     import torch
 
     from clue_cli.model import Model
-    from clue_cli.precision import choose_device
+    from clue_cli.precision import choose_device, make_repeatable
     from clue_cli.training import Processes, Training
 
     began = time.monotonic()
@@ -118,6 +118,7 @@ def prepare(request: TrainRequest) -> Training:
     name, size = encoder_facts(request)
     recipe, origins, base = resolved_recipe(request, size)
     device = choose_device(request.device)
+    make_repeatable(device)
     processes = Processes(device)
     if device.type == "cuda" and processes.count > 1:
         device = processes.state.device

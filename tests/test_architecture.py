@@ -8,6 +8,7 @@ The checks are functions of sources given as text; the last tests feed them made
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -50,10 +51,16 @@ def read_tree(root: Path = ROOT) -> dict[str, str]:
     return found
 
 
+@functools.cache
+def parsed(source: str) -> ast.Module:
+    """The syntax tree of a source; every module is looked at by many starts."""
+    return ast.parse(source)
+
+
 def imports(name: str, source: str, known: Mapping[str, str]) -> Iterator[Import]:
     """Every import of a module, relative ones resolved; `from package import module` names the module."""
     is_package = name in {module.rpartition(".")[0] for module in known}
-    yield from _imports(ast.parse(source).body, name, is_package, known, at_start=True)
+    yield from _imports(parsed(source).body, name, is_package, known, at_start=True)
 
 
 def _imports(
@@ -170,9 +177,9 @@ def named_plugins(tree: Mapping[str, str]) -> list[str]:
     for name, source in tree.items():
         if room(name) not in ("ground", "machinery"):
             continue
-        parsed = ast.parse(source)
-        docs = {id(n.value) for n in ast.walk(parsed) if isinstance(n, ast.Expr)}
-        for node in ast.walk(parsed):
+        module = parsed(source)
+        docs = {id(n.value) for n in ast.walk(module) if isinstance(n, ast.Expr)}
+        for node in ast.walk(module):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
                 if node.value in tasks:
                     wrong.append(f"{name}:{node.lineno} names the task {node.value!r}")

@@ -32,11 +32,11 @@ def data_command(
     encoder: o.EncoderOption = None,
     head: o.HeadOption = None,
     max_length: Annotated[
-        int | None, typer.Option(min=4, rich_help_panel=o.DATA, help="Tokens of one input. [default: the recipe's]")
+        int | None, typer.Option(min=4, rich_help_panel=o.DATA, help="Tokens of one input. (default: the recipe's)")
     ] = None,
     overlap: Annotated[
         int | None,
-        typer.Option(min=0, rich_help_panel=o.DATA, help="Tokens that windows share. [default: the recipe's]"),
+        typer.Option(min=0, rich_help_panel=o.DATA, help="Tokens that windows share. (default: the recipe's)"),
     ] = None,
     json: o.JsonOption = False,
     quiet: o.QuietOption = False,

@@ -50,8 +50,9 @@ def train_command(
     weight_decay: Annotated[Optional[float], typer.Option(rich_help_panel=T, help="AdamW's, not on biases and norms.")] = None,
     warmup: Annotated[Optional[float], typer.Option(rich_help_panel=T, help="Share of all steps in which the rate rises.")] = None,
     clip: Annotated[Optional[float], typer.Option(rich_help_panel=T, help="Longest gradient; 0: no clipping.")] = None,
-    dropout: Annotated[Optional[float], typer.Option(rich_help_panel=T, help="Dropout of encoder and head.")] = None,
+    dropout: Annotated[Optional[float], typer.Option(rich_help_panel=T, help="Dropout of the encoder's hidden vectors.")] = None,
     attention_dropout: Annotated[Optional[float], typer.Option(rich_help_panel=T, help="Dropout of attention weights.")] = None,
+    head_dropout: Annotated[Optional[float], typer.Option(rich_help_panel=T, help="Dropout before the head's own layers.")] = None,
     segments: Annotated[Optional[str], typer.Option(rich_help_panel=T, help="Token types of a pair: pair (0 and 1) or zero.")] = None,
     patience: Annotated[Optional[int], typer.Option(rich_help_panel=T, help="Stop after so many epochs without a better dev figure; 0: never.")] = None,
     r_drop: Annotated[Optional[float], typer.Option("--r-drop", rich_help_panel=T, help="Weight of R-Drop's divergence; 0: off.")] = None,
@@ -79,7 +80,8 @@ def train_command(
         "pooling": pooling, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
         "head_learning_rate": head_learning_rate, "max_length": max_length, "overlap": overlap, "optimizer": optimizer,
         "weight_decay": weight_decay, "warmup": warmup, "clip": clip, "dropout": dropout,
-        "attention_dropout": attention_dropout, "segments": segments, "patience": patience, "r_drop": r_drop, "fgm": fgm,
+        "attention_dropout": attention_dropout, "head_dropout": head_dropout,
+        "segments": segments, "patience": patience, "r_drop": r_drop, "fgm": fgm,
         "class_weights": class_weights, "gradient_checkpointing": gradient_checkpointing,
     }
     chosen = o.chosen_task(task, fields, labels)

@@ -1,0 +1,253 @@
+"""Training: examples a second and loss, `clue` against `transformers.Trainer`, side by side.
+
+    python tests/benchmarks/training_speed.py [--encoder mini-zh|base|DIR] [--data afqmc_public.zip] [--rounds 8]
+
+Sentence pairs of AFQMC (the shipped sample, repeated, without --data), 128 tokens at most, batches of 32, AdamW, the
+same rate and schedule. Three sides, each in a process of its own, take turns of a few steps:
+
+    clue             as `clue train afqmc` does it by default: dropout, precision and batches included
+    Trainer          DataCollatorWithPadding and its own defaults: float32, random order
+    Trainer, tuned   with bf16 and with batches of like length (train_sampling_strategy="group_by_length")
+
+All see the same examples once, in orders of their own; the loss at the end is that on the same held-out rows. Tokenising
+is done before the clock starts, on all sides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from common import (
+    Side, answer, cores, encoder_directory, raw_lines, repeated, set_threads, show_machine, texts_of, workplace, write_data,
+)  # fmt: skip
+
+TASK = "afqmc"
+OURS = "clue"
+
+
+def our_side(connection: Connection, plan: dict[str, Any]) -> None:
+    """`clue`: the training that `clue train` prepares, a few steps at a time."""
+    from clue_cli import console
+    from clue_cli.batching import steps_of_epoch
+    from clue_cli.registry import find_task
+    from clue_cli.runs import TrainRequest, prepare
+    from clue_cli.sources import Source
+
+    console.configure(quiet=True)
+    task = find_task(TASK)
+    options = {"epochs": 1, "batch_size": plan["batch"], "max_length": 128, "learning_rate": plan["rate"]}
+    if plan["dropout"] is not None:
+        options["dropout"] = plan["dropout"]
+    training = prepare(TrainRequest(
+        task=task, source=Source.open(plan["data"]), sample=False, head=task.default_head, metric=task.default_metric,
+        options=options, encoder=plan["encoder"], seed=plan["seed"], device=plan["device"], precision=plan["precision"],
+        output=Path(plan["work"]) / "run",
+    ))  # fmt: skip
+    table = training.table
+    steps = iter(steps_of_epoch(table.lengths, table.units, plan["batch"], seed=plan["seed"], epoch=0))
+
+    def respond(message: Any) -> Any:
+        if message == "loss":
+            return our_loss(training)
+        begun, examples, tokens = time.perf_counter(), 0, 0
+        for _ in range(message):
+            indices = next(steps)
+            training.model.train()
+            training._step(indices)
+            training.progress.step += 1
+            examples += len(indices)
+            tokens += int(table.lengths[indices].sum())
+        return time.perf_counter() - begun, examples, tokens
+
+    answer(connection, respond, f"precision {training.model.precision}, dropout {training.recipe.dropout}")
+
+
+def our_loss(training: Any) -> float:
+    """Mean cross-entropy on dev, without dropout."""
+    import torch
+
+    from clue_cli.contract import Limits, Tally
+
+    model, dev = training.model, training.dev
+    limits = Limits(model.limits.max_length, model.limits.overlap)
+    features = list(model.task.features(dev, model.text_encoder, limits, Tally(), segments=model.segments))
+    model.eval()
+    total = weight = 0.0
+    with torch.inference_mode():
+        for start in range(0, len(features), 32):
+            output = model(model.batch(features[start : start + 32]), want_loss=True)
+            total, weight = total + float(output.loss_sum), weight + float(output.weight)
+    return total / weight
+
+
+def trainer_side(connection: Connection, plan: dict[str, Any], tuned: bool) -> None:
+    """`transformers.Trainer`; a callback hands the turn back after as many steps as it was given."""
+    import torch
+    from datasets import Dataset
+    from transformers import (
+        AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding, Trainer, TrainingArguments, logging,
+    )  # fmt: skip
+
+    from clue_cli.registry import find_task
+
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    torch.manual_seed(plan["seed"])
+    task = find_task(TASK)
+    tokenizer = AutoTokenizer.from_pretrained(plan["encoder"])
+    model: Any = AutoModelForSequenceClassification.from_pretrained(plan["encoder"], num_labels=len(task.labels))
+    if hasattr(model.config, "classifier_pooling"):
+        model.config.classifier_pooling = "mean"  # what clue does with this encoder
+        model.load_state_dict(model.state_dict())
+    sets = {}
+    for split in ("train", "dev"):
+        rows = texts_of(task, Path(plan["data"]), split)
+        encoded = tokenizer(*(list(texts) for texts in zip(*(t for t, _ in rows), strict=True)), truncation=True, max_length=128)
+        columns = {**encoded, "labels": [task.labels.index(gold) for _, gold in rows]}
+        columns["length"] = [len(ids) for ids in columns["input_ids"]]
+        sets[split] = Dataset.from_dict(columns)
+    collate = DataCollatorWithPadding(tokenizer)
+    more: dict[str, Any] = {"bf16": True, "train_sampling_strategy": "group_by_length"} if tuned else {}
+    arguments = TrainingArguments(
+        output_dir=str(Path(plan["work"]) / f"trainer-{int(tuned)}"), per_device_train_batch_size=plan["batch"],
+        num_train_epochs=1, learning_rate=plan["rate"], warmup_steps=plan["warmup_steps"], weight_decay=0.01,
+        seed=plan["seed"], use_cpu=plan["device"] == "cpu", save_strategy="no", report_to="none", disable_tqdm=True, **more,
+    )  # fmt: skip
+    turns = turn_taker(connection, sets, collate, f"bf16 {arguments.bf16}, {arguments.train_sampling_strategy} order")
+    Trainer(
+        model=model, args=arguments, train_dataset=sets["train"], data_collator=collate, callbacks=[turns]
+    ).train()
+
+
+def turn_taker(connection: Connection, sets: dict[str, Any], collate: Any, facts: str) -> Any:
+    """The callback: waits for its turn, lets so many steps pass, reports the time; answers "loss"; None stops."""
+    from transformers import TrainerCallback
+
+    class Turns(TrainerCallback):
+        left = 0
+        given = 0
+        begun = 0.0
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            connection.send(facts)
+            self.wait(args, control, kwargs["model"])
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            self.left -= 1
+            if not self.left:
+                connection.send((time.perf_counter() - self.begun, self.given * args.per_device_train_batch_size, 0))
+                self.wait(args, control, kwargs["model"])
+
+        def wait(self, args: Any, control: Any, model: Any) -> None:
+            while (message := connection.recv()) == "loss":
+                connection.send(their_loss(model, sets["dev"], collate))
+            if message is None:
+                control.should_training_stop = True
+                return
+            self.left = self.given = message
+            self.begun = time.perf_counter()
+
+    return Turns()
+
+
+def their_loss(model: Any, dev: Any, collate: Any) -> float:
+    """Mean cross-entropy on dev, without dropout."""
+    import torch
+
+    model.eval()
+    total = 0.0
+    with torch.inference_mode():
+        for start in range(0, len(dev), 32):
+            rows = [{k: v for k, v in row.items() if k != "length"} for row in dev.select(range(start, min(start + 32, len(dev))))]
+            batch = {name: value.to(model.device) for name, value in collate(rows).items()}
+            total += float(model(**batch).loss) * len(rows)
+    model.train()
+    return total / len(dev)
+
+
+def plan_of(options: argparse.Namespace, work: Path) -> tuple[dict[str, Any], bool]:
+    """Writes the data and the encoder; what every side is told."""
+    from clue_cli.registry import find_task
+
+    task = find_task(TASK)
+    lines, sample = raw_lines(task, options.data, "train")
+    dev, _ = raw_lines(task, options.data, "dev")
+    steps = options.warmup + options.rounds * options.block
+    if not sample:
+        import random
+
+        random.Random(options.seed).shuffle(lines)
+    data = write_data(work / "data", repeated(lines, steps * options.batch), dev[: options.held_out])
+    encoder = encoder_directory(options.encoder, work, options.vocabulary)
+    return {
+        "data": str(data), "encoder": str(encoder), "work": str(work), "batch": options.batch, "rate": options.rate,
+        "seed": options.seed, "dropout": options.dropout, "device": options.device, "precision": options.precision,
+        "warmup_steps": round(0.1 * steps),
+    }, sample  # fmt: skip
+
+
+def measure(sides: list[Side], warmup: int, rounds: int, block: int) -> dict[str, dict[str, float]]:
+    """Seconds, examples and tokens of each side over all rounds, and its loss before and after."""
+    losses = {side.name: side.ask("loss") for side in sides}
+    for side in sides:
+        if warmup:
+            side.ask(warmup)
+    totals = {side.name: {"seconds": 0.0, "examples": 0.0, "tokens": 0.0, "before": losses[side.name]} for side in sides}
+    for turn in range(rounds):
+        for side in sides if turn % 2 == 0 else sides[::-1]:
+            for name, value in zip(("seconds", "examples", "tokens"), side.ask(block), strict=True):
+                totals[side.name][name] += value
+    for side in sides:
+        totals[side.name]["after"] = side.ask("loss")
+    return totals
+
+
+def show(totals: dict[str, dict[str, float]]) -> None:
+    mine = totals[OURS]
+    speed = mine["examples"] / mine["seconds"]
+    print(f"  real tokens an example on clue's side {mine['tokens'] / mine['examples']:.1f}")
+    for name, side in totals.items():
+        theirs = side["examples"] / side["seconds"]
+        line = f"  {name:16} {theirs:8.1f} examples/s   held-out loss {side['before']:.4f} -> {side['after']:.4f}"
+        print(line + ("" if name == OURS else f"   clue: {speed / theirs:.2f} times, loss {mine['after'] - side['after']:+.4f}"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--encoder", default="mini-zh", help="mini-zh, base (random weights), or a directory")
+    parser.add_argument("--vocabulary", type=int, default=21_128, help="entries of the vocabulary of --encoder base")
+    parser.add_argument("--data", help="AFQMC: directory or official zip; default: the shipped sample, repeated")
+    parser.add_argument("--threads", type=int, default=cores())
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--rate", type=float, help="learning rate; default 5e-4, with base 3e-5")
+    parser.add_argument("--dropout", type=float, help="clue's; default: its recipe's")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--warmup", type=int, default=5, help="steps before the clock starts")
+    parser.add_argument("--rounds", type=int, default=8, help="turns of each side")
+    parser.add_argument("--block", type=int, default=10, help="steps of one turn")
+    parser.add_argument("--held-out", type=int, default=1000, help="rows of dev for the loss")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    options.rate = options.rate or (3e-5 if options.encoder == "base" else 5e-4)
+    set_threads(options.threads)
+    with workplace() as work:
+        plan, sample = plan_of(options, work)
+        sides = [
+            Side(OURS, our_side, plan), Side("Trainer", trainer_side, plan, False),
+            Side("Trainer, tuned", trainer_side, plan, True),
+        ]  # fmt: skip
+        show_machine(f"{options.threads} threads", *(f"{side.name}: {side.facts}" for side in sides))
+        what = "the shipped sample" if sample else "AFQMC"
+        print(f"{options.encoder}, {what}, batch {options.batch}, {options.warmup} + {options.rounds} x {options.block} steps")
+        totals = measure(sides, options.warmup, options.rounds, options.block)
+        for side in sides:
+            side.end()
+    show(totals)
+
+
+if __name__ == "__main__":
+    main()
