@@ -81,7 +81,7 @@ def micro_batches(indices: Sequence[int], lengths: np.ndarray, units: np.ndarray
 
 def share_of_process(indices: np.ndarray, units: np.ndarray, process: int, processes: int) -> np.ndarray:
     """The features of a step that `process` computes: every `processes`-th unit, so that lengths stay balanced."""
-    if processes == 1:
+    if processes == 1 or not len(indices):
         return indices
     step_units = units[indices]
     ordinal = np.cumsum(np.r_[False, step_units[1:] != step_units[:-1]])

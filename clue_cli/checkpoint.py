@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from clue_cli.errors import RunError, UserError
+from clue_cli.errors import ClueError, RunError, UserError
 from clue_cli.files import atomic_write
 
 STATE = "state.json"
@@ -40,15 +41,27 @@ def save_checkpoint(directory: Path, tensors: Mapping[str, Tensor], state: Mappi
         for old in directory.iterdir():
             if old.name not in (name, STATE):
                 old.unlink(missing_ok=True)
+    except ClueError:  # of `state.json`: it still names the older tensors
+        _forget(directory, name)
+        raise
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        _forget(directory, name)
         raise RunError(f"the checkpoint can't be written: {error.strerror or error}", where=str(directory)) from error
     except Exception as error:
         # safetensors reports a full disk as an error of its own, which is no OSError.
-        beside.unlink(missing_ok=True)
+        _forget(directory, name)
         if type(error).__name__ != "SafetensorError":
             raise
         raise RunError(f"the checkpoint can't be written: {error}", where=str(directory)) from error
+
+
+def _forget(directory: Path, name: str) -> None:
+    """Give back the room of a checkpoint that did not come to be; what `state.json` names stays."""
+    with suppress(OSError):
+        (directory / f"{name}.part").unlink(missing_ok=True)
+        state = directory / STATE
+        if not state.is_file() or name not in state.read_text(encoding="utf-8"):
+            (directory / name).unlink(missing_ok=True)
 
 
 def load_checkpoint(directory: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -65,6 +65,12 @@ def configure(
             stream.reconfigure(errors="backslashreplace")
 
 
+def silence() -> None:
+    """From here on show nothing but errors: this process stands beside the main one, which tells everything."""
+    _settings.silent = True
+    _consoles.clear()
+
+
 def is_quiet() -> bool:
     """Whether messages and progress are off."""
     return _settings.quiet or _settings.silent

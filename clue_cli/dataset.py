@@ -65,8 +65,9 @@ class Encoding:
         limits = Limits(
             recipe.max_length if max_length is None else max_length, recipe.overlap if overlap is None else overlap
         )
-        if loaded.max_positions is not None and limits.max_length > loaded.max_positions:
-            stated = f"{limits.max_length} tokens are more than the {loaded.max_positions} positions of {loaded.name}"
+        longest = loaded.max_positions
+        if loaded.positions_are_fixed and longest is not None and limits.max_length > longest:
+            stated = f"{limits.max_length} tokens are more than the {longest} positions of {loaded.name}"
             raise UserError(stated, where="--max-length")
         text = loaded.text_encoder
         joined = None

@@ -172,10 +172,11 @@ def evaluate_run(
     Without `data`, `$CLUE_DATA` or the shipped sample serve; UserError where the run was trained on other data than the
     sample and none are given.
     """
-    from clue_cli.prediction import Predictor
+    from clue_cli.prediction import Predictor, model_directory
     from clue_cli.record import DataFile, DataInfo, Record
     from clue_cli.sources import locate
 
+    model_directory(run)
     record = Record.load(run)
     model = Predictor.load(run, device=device, precision=precision).model
     task = model.task

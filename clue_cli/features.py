@@ -113,10 +113,13 @@ class FeatureTable(Sequence[Feature]):
         datasets.disable_progress_bars()
         try:
             datasets.Dataset.from_dict(data).save_to_disk(str(beside))
+            (beside / "tally.json").write_text(json.dumps(self.tally, ensure_ascii=False), encoding="utf-8")
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise
         finally:
             if quiet:
                 datasets.enable_progress_bars()
-        (beside / "tally.json").write_text(json.dumps(self.tally, ensure_ascii=False), encoding="utf-8")
         try:
             beside.rename(directory)
         except OSError:  # another process finished the same table first
@@ -135,7 +138,16 @@ class FeatureTable(Sequence[Feature]):
                 continue
             offsets = row.get(f"{name}|offsets")
             columns[name] = (np.asarray(row[name]), None if offsets is None else np.asarray(offsets))
-        return cls(columns, json.loads((directory / "tally.json").read_text(encoding="utf-8")))
+        table = cls(columns, json.loads((directory / "tally.json").read_text(encoding="utf-8")))
+        table.check()
+        return table
+
+    def check(self) -> None:
+        """ValueError where columns do not fit each other (a file that was cut or mixed up)."""
+        for name, (values, offsets) in self.columns.items():
+            rows, end = (len(values), len(values)) if offsets is None else (len(offsets) - 1, int(offsets[-1]))
+            if rows != len(self) or end != len(values):
+                raise ValueError(f"column {name} has {rows} rows and {len(values)} values, expected {len(self)} and {end}")
 
 
 def cache_directory() -> Path:
@@ -158,7 +170,7 @@ def cached(parts: Mapping[str, Any], make: Any) -> FeatureTable:
     if (directory / "tally.json").is_file():
         try:
             return FeatureTable.load(directory)
-        except (OSError, ValueError, KeyError):  # damaged: made anew below
+        except Exception:  # damaged, in whatever way: made anew below
             shutil.rmtree(directory, ignore_errors=True)
     table: FeatureTable = make()
     if len(table):

@@ -165,7 +165,8 @@ def _check_filters(
     known = {
         "task": {r.task.name for r in records} | {p.task for p in published} | set(order),
         "metric": {m for r in records for m in r.metrics} | {p.metric for p in published},
-        "split": {s.split for r in records for s in r.results} | {p.split for p in published} | {"dev", "test"},
+        "split": {s.split for r in records for s in r.results} | {p.split for p in published if p.split != "unknown"}
+        | {"dev", "test"},
     }
     wishes = {"task": filters.tasks, "metric": filters.metrics, "split": (filters.split,)}
     for what, names in wishes.items():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from clue_cli.commands.data import EPILOG as DATA_EPILOG
 from clue_cli.commands.data import data_command
@@ -29,19 +32,27 @@ app = typer.Typer(
     name="clue", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Baselines on the Chinese benchmarks CLUE and LIC2020: train, evaluate, predict, rank.",
-    epilog="Start here:  clue train tnews   |   clue leaderboard",
+    epilog="Start here:\n\nclue train tnews\n\nclue leaderboard",
 )
+
+
+class Verb(TyperCommand):
+    """A verb whose usage line reads `RUN [FILE]...`; newer releases of Typer put RUN in braces."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: D102
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
 
 LOOK, WORK, COMPARE = "Tasks and data", "Train and use", "Figures"
 
-app.command("list", rich_help_panel=LOOK, epilog=LIST_EPILOG)(list_command)
-app.command("show", rich_help_panel=LOOK, epilog=SHOW_EPILOG)(show_command)
-app.command("data", rich_help_panel=LOOK, epilog=DATA_EPILOG)(data_command)
-app.command("train", rich_help_panel=WORK, epilog=TRAIN_EPILOG)(train_command)
-app.command("eval", rich_help_panel=WORK, epilog=EVAL_EPILOG)(eval_command)
-app.command("predict", rich_help_panel=WORK, epilog=PREDICT_EPILOG)(predict_command)
-app.command("score", rich_help_panel=COMPARE, epilog=SCORE_EPILOG)(score_command)
-app.command("leaderboard", rich_help_panel=COMPARE, epilog=LEADERBOARD_EPILOG)(leaderboard_command)
+app.command("list", cls=Verb, rich_help_panel=LOOK, epilog=LIST_EPILOG)(list_command)
+app.command("show", cls=Verb, rich_help_panel=LOOK, epilog=SHOW_EPILOG)(show_command)
+app.command("data", cls=Verb, rich_help_panel=LOOK, epilog=DATA_EPILOG)(data_command)
+app.command("train", cls=Verb, rich_help_panel=WORK, epilog=TRAIN_EPILOG)(train_command)
+app.command("eval", cls=Verb, rich_help_panel=WORK, epilog=EVAL_EPILOG)(eval_command)
+app.command("predict", cls=Verb, rich_help_panel=WORK, epilog=PREDICT_EPILOG)(predict_command)
+app.command("score", cls=Verb, rich_help_panel=COMPARE, epilog=SCORE_EPILOG)(score_command)
+app.command("leaderboard", cls=Verb, rich_help_panel=COMPARE, epilog=LEADERBOARD_EPILOG)(leaderboard_command)
 
 
 def _version(wanted: bool) -> None:
@@ -54,48 +65,79 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the program and leave with its exit status: 0 done, 2 wrong request, 1 failed, 130 and 143 interrupted."""
+    # Under several processes their launcher decides what a signal means.
+    if "RANK" not in os.environ and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run(arguments))
 
 
-def run(arguments: list[str] | None = None) -> int:
-    """The exit status of `clue ARGUMENTS`; errors of clue's own are told in one line on standard error."""
-    from clue_cli import console
-    from clue_cli.errors import ClueError
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: the program leaves as after Ctrl-C, and says 143."""
 
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)  # a second one ends it at once
+    raise Terminated
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """The exit status of `clue ARGUMENTS`; what goes wrong is told in one line on standard error."""
+    from clue_cli import console
+
+    console.configure(debug="--debug" in (sys.argv if arguments is None else arguments))
     try:
-        result = app(args=arguments, standalone_mode=False)
-        return result if isinstance(result, int) else 0
-    except ClueError as error:
-        return console.fail(error)
-    except KeyboardInterrupt:
+        status = _invoke(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt as error:
         sys.stderr.write("interrupted\n")
-        return 130
+        return 143 if isinstance(error, Terminated) else 130
     except BrokenPipeError:
         # The reader (head, less) has gone: nothing is wrong, and nothing more can be said to it.
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
         return 0
+    except SystemExit as error:
+        # How rich ends a program whose reader has gone.
+        if isinstance(error.__context__, BrokenPipeError):
+            return 0
+        raise
     except Exception as error:
-        return _other_error(error)
+        return console.fail(_told(error))
+    return status
 
 
-def _other_error(error: Exception) -> int:
-    """Usage errors of the command line end with 2, anything unforeseen with 1 and one line (the traceback by --debug)."""
-    from clue_cli import console
-
-    show = getattr(error, "show", None)
-    if show is not None and hasattr(error, "exit_code"):
-        show()
-        return int(error.exit_code)
-    if type(error).__name__ == "Abort":
-        sys.stderr.write("interrupted\n")
-        return 130
-    if type(error).__name__ == "Exit":
+def _invoke(arguments: list[str]) -> int:
+    """Parse and run. Not `app()`: it would answer interruptions and closed pipes itself."""
+    try:
+        command = typer.main.get_command(app)
+        with command.make_context("clue", list(arguments) or ["--help"]) as context:
+            result = command.invoke(context)
+    except Exception as error:
+        # Typer's own `Exit` (after --help, and from verbs) is a class of another module in other releases.
+        if type(error).__name__ != "Exit":
+            raise
         return int(getattr(error, "exit_code", 0))
-    return console.fail(error)
+    return result if isinstance(result, int) else 0
+
+
+def _told(error: Exception) -> Exception:
+    """What Typer says about a wrong command line, as an error of ours; any other error as it is."""
+    from clue_cli.errors import UserError
+
+    tell = getattr(error, "format_message", None)
+    if tell is None:
+        return error
+    parameter, message = getattr(error, "param", None), str(getattr(error, "message", ""))
+    context = getattr(error, "ctx", None)
+    hint = f"{context.command_path} --help" if context is not None else None
+    if type(error).__name__ == "BadParameter" and parameter is not None and parameter.opts:
+        return UserError(message, where=parameter.opts[0], hint=hint)
+    return UserError(tell(), hint=hint)

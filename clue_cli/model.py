@@ -146,7 +146,7 @@ class Model(nn.Module):
             self.write_settings(beside)
             for path in beside.rglob("*"):
                 if path.is_file():
-                    with path.open("rb") as file:
+                    with path.open("rb+") as file:  # some systems flush only what may be written
                         os.fsync(file.fileno())
             shutil.rmtree(old, ignore_errors=True)
             if directory.exists():

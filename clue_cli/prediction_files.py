@@ -285,7 +285,9 @@ def _examples(
     if request.split is not None:
         inputs = [_split(predictor, request, bad)]
     else:
-        inputs = [("<stdin>" if file == "-" else file, read_rows(file, task, reading, left_out, bad)) for file in target.files]
+        inputs = [
+            ("<stdin>" if file == "-" else file, read_rows(file, task, reading, left_out, bad)) for file in target.files
+        ]
     number = 0
     for place, rows in inputs:
         examples = read_examples(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +17,7 @@ from clue_cli import console
 from clue_cli.contract import Example, Limits, Recipe, Tally
 from clue_cli.drawing import drawn
 from clue_cli.errors import ClueError, UserError, did_you_mean
+from clue_cli.files import check_output_directory
 
 if TYPE_CHECKING:
     from clue_cli.contract import Task
@@ -107,22 +110,34 @@ def run_directory(request: TrainRequest, encoder: str) -> Path:
 
 def prepare(request: TrainRequest) -> Training:
     """Everything up to the first step. UserError for whatever is wrong with the request or its data."""
-    import torch
-
-    from clue_cli.model import Model
     from clue_cli.precision import choose_device, make_repeatable
-    from clue_cli.training import Processes, Training
+    from clue_cli.training import Processes
 
     began = time.monotonic()
-    task = request.task
     name, size = encoder_facts(request)
     recipe, origins, base = resolved_recipe(request, size)
     device = choose_device(request.device)
     make_repeatable(device)
     processes = Processes(device)
+    if not processes.main:
+        console.silence()
     if device.type == "cuda" and processes.count > 1:
         device = processes.state.device
     directory = _claim(request, name, processes)
+    with _nothing_left_behind(directory, request.resume, processes):
+        return _prepared(request, recipe, origins, base, directory, device, processes, began)
+
+
+def _prepared(
+    request: TrainRequest, recipe: Recipe, origins: dict[str, str], base: Recipe, directory: Path, device: Any,
+    processes: Any, began: float,
+) -> Training:
+    import torch
+
+    from clue_cli.model import Model
+    from clue_cli.training import Training
+
+    task = request.task
     tallies = {"train": Tally(), "dev": Tally()}
     train = drawn(list(task.read(request.source, "train", tallies["train"])), request.limit, request.seed)
     dev = drawn(list(task.read(request.source, "dev", tallies["dev"])), request.eval_limit, request.seed)
@@ -148,14 +163,16 @@ def prepare(request: TrainRequest) -> Training:
     signature = _signature(record)
     if request.resume:
         record = _continued(directory, record)
-    elif processes.main:
-        directory.mkdir(parents=True, exist_ok=True)
-    processes.wait()
-    return Training(
+    training = Training(
         model=model, recipe=recipe, table=table, dev=dev, metric=request.metric, seed=request.seed, directory=directory,
         record=record, processes=processes, signature=signature, save_seconds=60 * request.save_minutes,
-        keep_checkpoint=request.keep_checkpoint,
     )
+    if processes.main and not request.resume:
+        # Nothing can be wrong with the request any more: only now an older run gives way to the new one.
+        shutil.rmtree(directory, ignore_errors=True)
+    processes.wait()
+    training.begin(resume=request.resume)
+    return training
 
 
 def train(request: TrainRequest) -> tuple[Path, Record]:
@@ -166,7 +183,7 @@ def train(request: TrainRequest) -> tuple[Path, Record]:
     training = prepare(request)
     record = training.record
     try:
-        training.run(resume=request.resume)
+        training.run()
     except BaseException as error:
         stopped = isinstance(error, (Interrupted, KeyboardInterrupt))
         record.end("interrupted" if stopped else "failed", error if isinstance(error, ClueError) else type(error).__name__)
@@ -177,6 +194,8 @@ def train(request: TrainRequest) -> tuple[Path, Record]:
     record.end("finished")
     if training.processes.main:
         record.save(training.directory)
+        if not request.keep_checkpoint:
+            training.drop_checkpoint()
     training.processes.wait()
     return training.directory, record
 
@@ -197,33 +216,47 @@ def _claim(request: TrainRequest, encoder: str, processes: Any) -> Path:
         if not (directory / "record.json").is_file():
             raise UserError("there is no run to continue", where=str(directory), hint="train without --resume")
         return directory
-    problem: str | None = None
+    problem: UserError | None = None
     if processes.main:
-        problem = _claim_new(directory, request.force)
+        problem = _not_free(directory, request.force)
     problem = processes.gather(problem)[0]
-    if problem:
-        raise UserError(problem, where=str(directory), hint="--resume continues a run, --force replaces it")
+    if problem is not None:
+        raise problem
     return directory
 
 
-def _claim_new(directory: Path, force: bool) -> str | None:
-    """Why `directory` cannot be a new run's, or None after making it."""
-    import shutil
-
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        if not force:
-            return "this path exists already"
-        if not directory.is_dir() or not (directory / "record.json").is_file():
-            return "this is not a run of clue's, so even --force does not replace it"
-        shutil.rmtree(directory)
+def _not_free(directory: Path, force: bool) -> UserError | None:
+    """Why `directory` cannot be a new run's; None where it can. Nothing is made or removed yet."""
+    where = str(directory)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        probe = directory / ".writable"
-        probe.write_bytes(b"clue")
-        probe.unlink()
+        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+            if not directory.is_dir() or not (directory / "record.json").is_file():
+                return UserError("exists already and is not a run of clue's", where=where, hint="give another --output")
+            if not force:
+                return UserError("there is a run already", where=where, hint="--resume continues it, --force replaces it")
+        check_output_directory(directory, force=force)
     except OSError as error:
-        return f"can't be written: {error.strerror or error}"
+        return UserError(f"cannot be written: {error.strerror or error}", where=where, hint="give another --output")
+    except UserError as error:
+        return error
     return None
+
+
+@contextmanager
+def _nothing_left_behind(directory: Path, resume: bool, processes: Any) -> Iterator[None]:
+    """Where the block fails, take a new run's directory away again, with the parents that were made for it."""
+    stood = {parent for parent in (directory, *directory.parents) if parent.exists()}
+    try:
+        yield
+    except BaseException:
+        if processes.main and not resume and directory not in stood:
+            shutil.rmtree(directory, ignore_errors=True)
+            for parent in directory.parents:
+                if parent in stood:
+                    break
+                with suppress(OSError):
+                    parent.rmdir()
+        raise
 
 
 def _check_length(recipe: Recipe, model: Any) -> None:
@@ -327,6 +360,17 @@ def _signature(record: Record) -> dict[str, Any]:
     }
 
 
+def _changed_data(before: list[list[Any]], now: list[list[Any]]) -> list[str]:
+    old, new = ({file: (sha, rows) for file, sha, rows in files} for files in (before, now))
+    if old.keys() != new.keys():
+        return [f"the files were {', '.join(old)} and are {', '.join(new)} (--data)"]
+    return [
+        f"{file} is another file (--data)" if old[file][0] != new[file][0]
+        else f"{file} gave {old[file][1]} rows and now {new[file][1]} (--limit, --eval-limit)"
+        for file in old if old[file] != new[file]
+    ]
+
+
 def _continued(directory: Path, new: Record) -> Record:
     """The record of the run to continue; UserError naming what the new request changes."""
     from clue_cli.record import Record
@@ -341,6 +385,8 @@ def _continued(directory: Path, new: Record) -> Record:
             continue
         if name == "recipe":
             changed += [f"--{k.replace('_', '-')} {before[name].get(k)} became {v}" for k, v in now[name].items() if before[name].get(k) != v]
+        elif name == "data":
+            changed += _changed_data(before[name], now[name])
         else:
             changed.append(f"{name} changed from {before[name]} to {now[name]}")
     if changed:

@@ -221,6 +221,7 @@ def locate(
     the sample. `hub` is the task's configuration on the hub (`Task.hub`; None: its name; empty: it is not there).
     UserError if there is nothing.
     """
+    check_encoding(encoding)
     if data is not None and str(data) == "hub":
         from clue_cli.hub import HubSource
 

@@ -31,6 +31,7 @@ from clue_cli.checkpoint import load_checkpoint, random_state, restore_random_st
 from clue_cli.dropout import cheapen_dropout
 from clue_cli.errors import ClueError, RunError, UserError
 from clue_cli.evaluation import DevResult, evaluate, write_predictions
+from clue_cli.files import atomic_write, writing
 from clue_cli.optimizers import Stepper
 
 if TYPE_CHECKING:
@@ -146,7 +147,6 @@ class Training:
     processes: Processes
     signature: dict[str, Any]
     save_seconds: float = 600.0
-    keep_checkpoint: bool = False
     progress: Progress = field(default_factory=Progress)
     _stop: int = 0
     _told: bool = False
@@ -166,22 +166,33 @@ class Training:
 
     # ------------------------------------------------------------------ the loop
 
-    def run(self, *, resume: bool) -> None:
-        """Train to the end, or to the first interruption. Raises Interrupted or RunError with the run left resumable."""
+    def begin(self, *, resume: bool) -> None:
+        """Write the first checkpoint, or go back to the last one; then `run`.
+
+        A run that was killed before its first checkpoint begins anew. UserError for a checkpoint that cannot be used.
+        """
         torch.manual_seed(self.seed * 1_000_003 + self.processes.rank)
-        if resume:
+        if resume and not self._is_bare():
             self._resume()
         else:
             self._save()
+
+    def _is_bare(self) -> bool:
+        """Whether the run has a record and nothing more: no step of it was ever kept."""
+        return not any((self.directory / name).exists() for name in (f"{LAST}/state.json", LOG, MODEL))
+
+    def run(self) -> None:
+        """Train to the end, or to the first interruption. Raises Interrupted or RunError with the run left resumable."""
         total, done = self.total_steps, self.progress.step
         with self._signals(), console.progress(total, "train", unit="steps", done=done) as bar:
             while self.progress.epoch < self.recipe.epochs and not self._patience_ended():
                 self._epoch(bar)
         self.processes.wait()
-        if self.processes.main:
-            self.record.chosen_epoch = self.progress.best_epoch
-            if not self.keep_checkpoint:
-                shutil.rmtree(self.directory / LAST, ignore_errors=True)
+        self.record.chosen_epoch = self.progress.best_epoch
+
+    def drop_checkpoint(self) -> None:
+        """Remove what only an unfinished run needs (main process, after the record says that the run is finished)."""
+        shutil.rmtree(self.directory / LAST, ignore_errors=True)
 
     def _patience_ended(self) -> bool:
         return self.recipe.patience > 0 and self.progress.waited >= self.recipe.patience
@@ -239,8 +250,9 @@ class Training:
             )
         state.loss = state.weight = 0.0
         self._save()
-        if self._stop and state.epoch < self.recipe.epochs:
-            raise Interrupted(self._stop, self.directory)
+        (stop,) = self.processes.agree(bool(self._stop), device=self.model.device)
+        if stop and state.epoch < self.recipe.epochs and not self._patience_ended():
+            raise Interrupted(self._stop or signal.SIGTERM, self.directory)
 
     def _record_epoch(self, result: DevResult, scoring: float) -> None:
         from clue_cli.record import Epoch
@@ -328,7 +340,7 @@ class Training:
                 reason = str(error)
             # Outside the handler: its frames held the tensors that must go before the next try.
             self.stepper.discard()
-            if len(parts) == len(share):
+            if len(parts) == len(np.unique(self.table.units[share])):
                 raise RunError(f"one example does not fit into the device's memory: {reason}", hint="a lower --max-length")
             padded = max(len(part) * int(self.table.lengths[part].max()) for part in parts)
             self.progress.budget = min(self.progress.budget, padded) // 2
@@ -376,8 +388,9 @@ class Training:
             tensors = self.stepper.state()
             for rank, states in enumerate(noise):
                 tensors.update({f"{name}/{rank}": state for name, state in states.items()})
-            save_checkpoint(self.directory / LAST, tensors, {**self.progress.as_dict(), "signature": self.signature})
+            # The record first: what it holds beyond the checkpoint is done again, what it lacks would be lost.
             self.record.save(self.directory)
+            save_checkpoint(self.directory / LAST, tensors, {**self.progress.as_dict(), "signature": self.signature})
         self.processes.wait()
 
     def _resume(self) -> None:
@@ -386,12 +399,15 @@ class Training:
             raise UserError("the checkpoint is another training's", where=str(self.directory / LAST))
         try:
             self.stepper.load(tensors)
+            self.progress = Progress.from_dict(state)
+            mine = f"/{self.processes.rank}"
+            noise = {
+                name.removesuffix(mine): value
+                for name, value in tensors.items() if name.startswith("random/") and name.endswith(mine)
+            }
+            restore_random_state(noise, self.model.device)
         except (KeyError, ValueError) as error:
             raise UserError(f"the checkpoint does not fit the model: {error}", where=str(self.directory / LAST)) from error
-        self.progress = Progress.from_dict(state)
-        mine = f"/{self.processes.rank}"
-        noise = {name.removesuffix(mine): value for name, value in tensors.items() if name.endswith(mine)}
-        restore_random_state(noise, self.model.device)
         old = self.directory / f"{MODEL}.old"
         if self.processes.main:
             if old.exists() and not (self.directory / MODEL).exists():
@@ -409,7 +425,8 @@ class Training:
             "seconds": round(state.seconds, 2), "examples_per_second": round(state.examples / max(state.seconds, 1e-9), 1),
             "memory": peak_memory(),
         }
-        with (self.directory / LOG).open("a", encoding="utf-8") as file:
+        path = self.directory / LOG
+        with writing(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
     def _cut_log(self) -> None:
@@ -422,7 +439,8 @@ class Training:
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 if json.loads(line)["step"] <= self.progress.step:
                     kept.append(line + "\n")
-        path.write_text("".join(kept), encoding="utf-8")
+        with atomic_write(path) as file:
+            file.write("".join(kept))
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

@@ -36,3 +36,26 @@ def shared() -> Path:
     if not (SHARED / "data").is_dir():
         pytest.skip("the real data (../shared) is not at hand")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of two layers of width 32 with the characters of the shipped samples and random weights."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    directory = tmp_path_factory.mktemp("encoders") / "tiny"
+    directory.mkdir()
+    texts = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "tasks" / "samples").glob("*/*.json"))]
+    characters = sorted({c for text in texts for c in text.lower() if not c.isspace()})
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters, *(f"##{c}" for c in characters if c.isascii())]
+    (directory / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
+    BertTokenizerFast.from_pretrained(str(directory), model_max_length=128).save_pretrained(str(directory))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+        model = BertModel(
+            BertConfig(vocab_size=len(words), max_position_embeddings=128, **shape), add_pooling_layer=False
+        )
+        model.save_pretrained(str(directory))
+    return directory

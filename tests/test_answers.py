@@ -24,25 +24,29 @@ from clue_cli.contract import Example, Prediction, Span
 from clue_cli.errors import RowError, RunError, UserError, Where
 
 
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
 def example(row: Mapping[str, Any], number: int = 0, text: str | None = None) -> Example:
     texts = (text if text is not None else str(row.get("text", "")),)
     return Example(number, None, texts, None, row, Where("rows.jsonl", number + 1))
 
 
-names = st.sampled_from(["text", "label", "label_input", "label_input_input", "id", "x"])
+field_names = st.sampled_from(["text", "label", "label_input", "label_input_input", "id", "x"])
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
     max_leaves=4,
 )
-rows_strategy = st.dictionaries(names, values, max_size=5)
+rows_strategy = st.dictionaries(field_names, values, max_size=5)
 
 
 # ------------------------------------------------------------------ forms
 
 
 @settings(max_examples=150)
-@given(row=rows_strategy, fields=st.dictionaries(names, st.integers(), max_size=3))
+@given(row=rows_strategy, fields=st.dictionaries(field_names, st.integers(), max_size=3))
 def test_no_field_of_the_row_is_lost_beside_the_answers(row: dict[str, Any], fields: dict[str, int]) -> None:
     record = with_answers(row, fields)
     assert len(record) == len(row) + len(fields)
@@ -105,13 +109,14 @@ def test_json_holds_no_nan(number: float) -> None:
 
 def test_half_a_surrogate_pair_can_be_written() -> None:
     for name in FORMS:
-        record = make_form(name).record(example({"text": "a", "x": "\ud83d"}, text="a\ud83d"), Prediction("a"), {"label": "a"})
+        half = example({"text": "a", "x": "\ud83d"}, text="a\ud83d")
+        record = make_form(name).record(half, Prediction("a"), {"label": "a"})
         assert record.encode()
     assert json.loads(make_form("jsonl").record(example({"x": "\ud83d"}), Prediction("a"), {})) == {"x": "\ud83d"}
 
 
 def test_an_unknown_form_names_the_nearest() -> None:
-    with pytest.raises(UserError, match="--format.*jsonl"):
+    with pytest.raises(UserError, match=r"--format.*jsonl"):
         make_form("json")
 
 
@@ -132,7 +137,8 @@ def test_entities_are_marked_in_the_text(text: str, spans: list[tuple[int, int, 
 
 def test_the_table_shows_answers_first_and_one_line_a_row() -> None:
     form = Table(probabilities=True)
-    first = form.record(example({}, text="今天\x1b[31m股市\n大涨\u2028"), Prediction("104"), {"label": "104", "probability": 0.98765})
+    hostile = example({}, text="今天\x1b[31m股市\n大涨\u2028")
+    first = form.record(hostile, Prediction("104"), {"label": "104", "probability": 0.98765})
     header, line = first.splitlines()
     assert header.split() == ["label", "probability", "text"]
     assert line.split() == ["104", "0.9877", "今天\\x1b[31m股市\\n大涨\\u2028"]
@@ -140,7 +146,7 @@ def test_the_table_shows_answers_first_and_one_line_a_row() -> None:
     listed = Table(probabilities=True).record(example({}, text="王伟说"), prediction, {"entities": [{"start": 0}]})
     assert listed.splitlines()[1] == "[王伟 name 0.50]说"
     assert Table().record(example({}, text="王伟说"), prediction, {"entities": [1]}).splitlines()[1] == "[王伟 name]说"
-    assert form.agrees(line, example({}, text="今天\x1b[31m股市\n大涨\u2028"))
+    assert form.agrees(line, hostile)
     assert not form.agrees(line, example({}, text="今天股市不好"))
 
 
@@ -174,7 +180,7 @@ def test_a_file_cut_anywhere_is_continued_to_the_same_bytes(
     path = tmp_path / "out"
     write(path, form, ROWS)
     whole = path.read_bytes()
-    assert sorted(os.listdir(tmp_path)) == ["out"]
+    assert names(tmp_path) == ["out"]
     with pytest.raises(RowError):
         write(path, form, ROWS, stop=4, force=True)
     assert path.read_bytes() == whole  # the older file stays until the new one is whole
@@ -188,7 +194,7 @@ def test_a_file_cut_anywhere_is_continued_to_the_same_bytes(
         assert path.read_bytes() == whole, cut
         assert 0 <= file.answered <= len(ROWS)
         assert (file.answered == len(ROWS)) == (cut == len(whole))
-        assert sorted(os.listdir(tmp_path)) == ["out"]
+        assert names(tmp_path) == ["out"]
         path.unlink()
 
 
@@ -202,7 +208,7 @@ def test_a_changed_input_is_not_continued(tmp_path: Path, form: str) -> None:
     changed[2]["text"] = "other"
     with pytest.raises(UserError, match=r"out\.part: its answer number 3 is not to the row at rows.jsonl:3"):
         write(path, form, changed, resume=True)
-    with pytest.raises(UserError, match="holds 4 answers, but the input has only 2 rows"):
+    with pytest.raises(UserError, match=r"holds 4 answers, but the input has only 2 rows"):
         write(path, form, ROWS[:2], resume=True)
     assert (tmp_path / "out.part").read_bytes() == before
     write(path, form, ROWS, resume=True)
@@ -220,12 +226,12 @@ def test_a_broken_off_file_of_another_prediction_is_not_continued(tmp_path: Path
         with pytest.raises(UserError, match=message):
             AnswerFile(path, make_form("jsonl"), made_of, resume=True)
     (tmp_path / "out.part.json").write_text("{")
-    with pytest.raises(UserError, match="does not say what out.part was made of"):
+    with pytest.raises(UserError, match=r"does not say what out\.part was made of"):
         AnswerFile(path, make_form("jsonl"), MADE_OF, resume=True)
     with pytest.raises(UserError, match="--resume continues it, --force starts anew"):
         AnswerFile(path, make_form("jsonl"), MADE_OF)
     write(path, "jsonl", ROWS, force=True)
-    assert sorted(os.listdir(tmp_path)) == ["out"]
+    assert names(tmp_path) == ["out"]
 
 
 def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
@@ -236,7 +242,7 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     assert path.read_text() == "mine"
     assert write(path, "jsonl", ROWS, resume=True).finished
     assert path.read_text() == "mine"
-    assert sorted(os.listdir(tmp_path)) == ["out"]
+    assert names(tmp_path) == ["out"]
     write(path, "jsonl", ROWS, force=True)
     assert path.read_text() != "mine"
 
@@ -252,7 +258,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 def test_without_an_answer_nothing_is_left_behind(tmp_path: Path) -> None:
     with pytest.raises(RowError):
         write(tmp_path / "new" / "out", "csv", ROWS, stop=0, skipping=True)
-    assert os.listdir(tmp_path / "new") == []
+    assert names(tmp_path / "new") == []
 
 
 @pytest.mark.parametrize("place", ["file/out", "directory"])
@@ -261,7 +267,7 @@ def test_an_output_that_cannot_be_is_found_at_once(tmp_path: Path, place: str) -
     (tmp_path / "directory").mkdir()
     with pytest.raises(UserError):
         AnswerFile(tmp_path / place, make_form("jsonl"), MADE_OF)
-    assert sorted(os.listdir(tmp_path)) == ["directory", "file"]
+    assert names(tmp_path) == ["directory", "file"]
 
 
 def test_a_full_disk_is_one_line_and_the_answers_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,7 +275,8 @@ def test_a_full_disk_is_one_line_and_the_answers_stay(tmp_path: Path, monkeypatc
     monkeypatch.setattr(answer_file, "FLUSH_EVERY", 2)
     real = io.BufferedWriter.flush
     form = make_form("jsonl")
-    with pytest.raises(RunError, match="out: writing failed: the disk is full") as caught, AnswerFile(path, form, MADE_OF) as file:
+    full = pytest.raises(RunError, match="out: writing failed: the disk is full")
+    with full as caught, AnswerFile(path, form, MADE_OF) as file:
         inner, flushes = file._file, iter([0])
 
         class Disk:
@@ -322,10 +329,10 @@ def test_rejected_rows_go_beside_the_answers(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(UserError, match=r"rejects.jsonl: exists already"):
         AnswerFile(path, make_form("jsonl"), MADE_OF, skipping=True)
-    assert sorted(os.listdir(tmp_path)) == [rejected.name]
+    assert names(tmp_path) == [rejected.name]
     with AnswerFile(path, make_form("jsonl"), MADE_OF, skipping=True, force=True) as file:
         file.write("0\n")
-    assert sorted(os.listdir(tmp_path)) == [path.name]  # what an older file said no longer holds
+    assert names(tmp_path) == [path.name]  # what an older file said no longer holds
 
 
 def test_the_fingerprint_of_a_run_follows_its_files(tmp_path: Path) -> None:

@@ -39,7 +39,9 @@ class FakeTask:
         return Example(number, row.data.get("id"), tuple(texts), None, row.data, row.where)
 
 
-def read(path: Path | str, reading: Reading | None = None, *fields: str, skip: bool = False) -> tuple[list[Example], list[Any]]:
+def read(
+    path: Path | str, reading: Reading | None = None, *fields: str, skip: bool = False
+) -> tuple[list[Example], list[Any]]:
     """The examples of a file, and the rejects."""
     reading, task = reading or Reading(), FakeTask(*fields)
     lines: list[str] = []
@@ -120,7 +122,7 @@ def test_columns_are_renamed_and_the_row_stays_the_users(tmp_path: Path) -> None
     assert examples[0].row == {"nr": "1", "title": "天", "body": "地"}
     with pytest.raises(RowError, match=r"rows.csv:2: no field 'headline'; fields found: nr, title, body"):
         read(path, Reading(text_fields=("headline",)))
-    with pytest.raises(UserError, match="--text-field a,b.*reads 1: sentence"):
+    with pytest.raises(UserError, match=r"--text-field a,b.*reads 1: sentence"):
         check_text_fields(("a", "b"), FakeTask())  # type: ignore[arg-type]
     (tmp_path / "rows.txt").write_text("天\n")
     with pytest.raises(UserError, match="plain text has no fields"):
@@ -139,7 +141,10 @@ def test_standard_input_is_json_lines_or_text(monkeypatch: pytest.MonkeyPatch, t
 
 @pytest.mark.parametrize(
     "path, chosen, form",
-    [("a/B.JSON", None, "jsonl"), ("x.ndjson.gz", None, "jsonl"), ("x.TXT.xz", None, "text"), ("x.log", "text", "text"), ("-", None, None)],
+    [
+        ("a/B.JSON", None, "jsonl"), ("x.ndjson.gz", None, "jsonl"), ("x.TXT.xz", None, "text"),
+        ("x.log", "text", "text"), ("-", None, None),
+    ],
 )
 def test_the_form_comes_from_the_ending_or_the_option(path: str, chosen: str | None, form: str | None) -> None:
     assert input_format(path, chosen) == form
@@ -147,7 +152,10 @@ def test_the_form_comes_from_the_ending_or_the_option(path: str, chosen: str | N
 
 @pytest.mark.parametrize(
     "path, chosen, message",
-    [("x.log", None, "--input-format"), ("x.gz", None, "--input-format"), ("x.zip", None, "--split"), ("x.csv", "cvs", "csv")],
+    [
+        ("x.log", None, "--input-format"), ("x.gz", None, "--input-format"), ("x.zip", None, "--split"),
+        ("x.csv", "cvs", "csv"),
+    ],
 )
 def test_an_unknown_form_says_what_to_do(path: str, chosen: str | None, message: str) -> None:
     with pytest.raises(UserError, match=message):
@@ -218,6 +226,7 @@ def test_a_form_may_refuse_an_example(tmp_path: Path) -> None:
     task: Any = FakeTask()
     kept = list(read_examples(rows, task, rejects=Rejects(lines.append), check=check))
     assert [example.row["id"] for example in kept] == [0, 1, 3]
-    assert json.loads(lines[0]) == {"file": "f", "line": 2, "reason": "does not fit", "row": {"sentence": "天", "id": 2}}
+    row = {"sentence": "天", "id": 2}
+    assert json.loads(lines[0]) == {"file": "f", "line": 2, "reason": "does not fit", "row": row}
     with pytest.raises(RowError, match="f:2: does not fit"):
         list(read_examples(rows, task, check=check))

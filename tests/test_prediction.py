@@ -246,7 +246,9 @@ class Crew:
 
 
 @pytest.mark.parametrize("size", [2, 3])
-@pytest.mark.parametrize("rows, answered, broken", [(0, 0, False), (5, 0, False), (50, 0, False), (50, 17, False), (40, 0, True)])
+@pytest.mark.parametrize(
+    "rows, answered, broken", [(0, 0, False), (5, 0, False), (50, 0, False), (50, 17, False), (40, 0, True)]
+)
 def test_several_processes_give_the_answers_of_one(size: int, rows: int, answered: int, broken: bool) -> None:
     def source() -> Iterator[Example]:
         yield from examples_of([f"{'天' * (number % 19)}{number}" for number in range(rows)])
@@ -333,7 +335,7 @@ def test_options_that_make_no_sense_are_refused() -> None:
 
 @pytest.mark.parametrize(
     "layout, message",
-    [([], "no such run"), (["model"], "not a run directory"), (["last"], "not finished"), (["weights.bin"], "not a run")],
+    [([], "no such run"), (["model"], "not a run directory"), (["last"], "not finished"), (["weights"], "not a run")],
 )
 def test_what_is_no_run_is_named(tmp_path: Any, layout: list[str], message: str) -> None:
     run = tmp_path / "run"

@@ -12,7 +12,7 @@ from clue_cli.commands import options as o
 if TYPE_CHECKING:
     from clue_cli.dataset_checks import Description
 
-EPILOG = "Examples:  clue data tnews   |   clue data cluener --data cluener_public.zip --max-length 64"
+EPILOG = "Examples:\n\nclue data tnews\n\nclue data cluener --data cluener_public.zip --max-length 64"
 
 LABELS_SHOWN = 20
 """Rows of the label table; the rest is counted, and listed by --json."""
@@ -23,6 +23,16 @@ FAILED = 1
 """Exit status when a check failed: the data were read, and what was found makes a training's figures meaningless."""
 
 
+MaxLength = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=4, rich_help_panel=o.DATA, help="Tokens of one input. (default: the recipe's)"),
+]
+Overlap = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=0, rich_help_panel=o.DATA, help="Tokens that windows share. (default: the recipe's)"),
+]
+
+
 def data_command(
     task: o.TaskName,
     data: o.DataOption = None,
@@ -31,13 +41,8 @@ def data_command(
     labels: o.LabelsOption = None,
     encoder: o.EncoderOption = None,
     head: o.HeadOption = None,
-    max_length: Annotated[
-        int | None, typer.Option(min=4, rich_help_panel=o.DATA, help="Tokens of one input. (default: the recipe's)")
-    ] = None,
-    overlap: Annotated[
-        int | None,
-        typer.Option(min=0, rich_help_panel=o.DATA, help="Tokens that windows share. (default: the recipe's)"),
-    ] = None,
+    max_length: MaxLength = None,
+    overlap: Overlap = None,
     json: o.JsonOption = False,
     quiet: o.QuietOption = False,
     no_color: o.NoColorOption = False,

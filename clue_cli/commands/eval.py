@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,21 +13,50 @@ if TYPE_CHECKING:
     from clue_cli.evaluation import DevResult, Evaluation
     from clue_cli.record import DataInfo
 
-EPILOG = "Examples:  clue eval RUN   |   clue eval RUN --split dev --data tnews_public.zip --json"
+EPILOG = "Examples:\n\nclue eval RUN\n\nclue eval RUN --split dev --data tnews_public.zip --json"
+
+
+Split = Annotated[
+    str, typer.Option(metavar="NAME", rich_help_panel=o.DATA, help="Split to score; it must be labelled.")
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X", rich_help_panel=o.MODEL,
+        help="Raw score above which a span counts (GlobalPointer). (default: the run's)",
+    ),
+]  # fmt: skip
+TuneThreshold = Annotated[
+    bool,
+    typer.Option(
+        "--tune-threshold", rich_help_panel=o.MODEL,
+        help="Find the threshold with the best micro F1 on this split and keep it in the run.",
+    ),
+]  # fmt: skip
+Save = Annotated[
+    bool, typer.Option("--save/--no-save", rich_help_panel=o.OUTPUT, help="Write the figures into the run's record.")
+]
+PerLabel = Annotated[
+    bool,
+    typer.Option(
+        "--per-label/--no-per-label", rich_help_panel=o.OUTPUT,
+        help="Show precision, recall and F1 of every label.",
+    ),
+]  # fmt: skip
 
 
 def eval_command(
     run: o.RunPath,
-    split: Annotated[str, typer.Option(rich_help_panel=o.DATA, help="Split to score; it must be labelled.")] = "dev",
+    split: Split = "dev",
     data: o.DataOption = None,
     encoding: o.EncodingOption = "utf-8",
     eval_limit: o.EvalLimitOption = None,
-    threshold: Annotated[Optional[float], typer.Option(rich_help_panel=o.MODEL, help="Raw score above which a span counts (GlobalPointer). (default: the run's)")] = None,
-    tune_threshold: Annotated[bool, typer.Option("--tune-threshold", rich_help_panel=o.MODEL, help="Find the threshold with the best micro F1 on this split and keep it in the run.")] = False,
+    threshold: Threshold = None,
+    tune_threshold: TuneThreshold = False,
     device: o.DeviceOption = None,
     precision: o.PrecisionOption = None,
-    save: Annotated[bool, typer.Option("--save/--no-save", rich_help_panel=o.OUTPUT, help="Write the figures into the run's record.")] = True,
-    per_label: Annotated[bool, typer.Option("--per-label/--no-per-label", rich_help_panel=o.OUTPUT, help="Show precision, recall and F1 of every label.")] = True,
+    save: Save = True,
+    per_label: PerLabel = True,
     json: o.JsonOption = False,
     quiet: o.QuietOption = False,
     no_color: o.NoColorOption = False,
@@ -66,9 +95,11 @@ def _show(evaluation: Evaluation, split: str, per_label: bool) -> None:
 
 def _slices(evaluation: Evaluation) -> None:
     rows = [
-        [f"{piece.low}-{piece.high}", f"{piece.items:,}", f"{100 * piece.figure:.2f}"] for piece in evaluation.by_length()
+        [f"{piece.low}-{piece.high}", f"{piece.items:,}", f"{100 * piece.figure:.2f}"]
+        for piece in evaluation.by_length()
     ]
-    columns = [console.Column("characters"), console.Column("items", right=True), console.Column(evaluation.metric, right=True)]
+    numbers = [console.Column(name, right=True) for name in ("items", evaluation.metric)]
+    columns = [console.Column("characters"), *numbers]
     console.table(columns, rows, title=f"{evaluation.metric} by length of the text")
 
 

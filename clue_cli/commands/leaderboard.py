@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NARROW = "Narrow the table"
 
 EPILOG = (
-    "Examples:  clue leaderboard   |   clue leaderboard results --task tnews --format markdown --output table.md"
+    "Examples:\n\nclue leaderboard\n\nclue leaderboard results --task tnews --format markdown --output table.md"
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from clue_cli import console
 from clue_cli.commands import options as o
 
-EPILOG = "Examples:  clue list   |   clue list --json"
+EPILOG = "Examples:\n\nclue list\n\nclue list --json"
 
 
 def list_command(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -15,52 +15,81 @@ TaskName = Annotated[
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a run, as clue train prints it.")]
 
 DataOption = Annotated[
-    Optional[str],
+    str | None,
     typer.Option(
         "--data", metavar="PATH", rich_help_panel=DATA,
         help="Directory, zip or file with the data, or hub. (default: $CLUE_DATA/TASK, else the shipped sample)",
     ),
-]
+]  # fmt: skip
 EncodingOption = Annotated[
-    str, typer.Option("--encoding", rich_help_panel=DATA, help="Encoding of the data files (utf-8, gb18030, utf-16 ...).")
-]
-FieldsOption = Annotated[
-    Optional[str],
-    typer.Option("--fields", metavar="A,B", rich_help_panel=DATA, help="Input fields to use, e.g. sentence,keywords for tnews."),
-]
-LabelsOption = Annotated[
-    Optional[Path],
-    typer.Option("--labels", metavar="FILE", rich_help_panel=DATA, help="Your own labels, one a line (for your own data)."),
-]
-LimitOption = Annotated[
-    Optional[int], typer.Option("--limit", metavar="N", min=1, rich_help_panel=DATA, help="Train on N examples, drawn by seed.")
-]
-EvalLimitOption = Annotated[
-    Optional[int], typer.Option("--eval-limit", metavar="N", min=1, rich_help_panel=DATA, help="Score on N examples, drawn by seed.")
-]
-EncoderOption = Annotated[
-    Optional[str],
+    str,
     typer.Option(
-        "--encoder", metavar="NAME|DIR", rich_help_panel=MODEL,
-        help="Directory or hub name; scratch or scratch:NAME for random weights. (default: $CLUE_ENCODER, else the shipped mini-zh)",
+        "--encoding", metavar="NAME", rich_help_panel=DATA,
+        help="Encoding of the data files (utf-8, gb18030, utf-16 ...).",
+    ),
+]  # fmt: skip
+FieldsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--fields", metavar="A,B", rich_help_panel=DATA,
+        help="Input fields to use, e.g. sentence,keywords for tnews.",
+    ),
+]  # fmt: skip
+LabelsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--labels", metavar="FILE", rich_help_panel=DATA, help="Your own labels, one a line (for your own data)."
     ),
 ]
+LimitOption = Annotated[
+    int | None,
+    typer.Option("--limit", metavar="N", min=1, rich_help_panel=DATA, help="Train on N examples, drawn by seed."),
+]
+EvalLimitOption = Annotated[
+    int | None,
+    typer.Option("--eval-limit", metavar="N", min=1, rich_help_panel=DATA, help="Score on N examples, drawn by seed."),
+]
+EncoderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder", metavar="NAME|DIR", rich_help_panel=MODEL,
+        help="Directory or hub name; scratch or scratch:NAME for random weights. "
+        "(default: $CLUE_ENCODER, else the shipped mini-zh)",
+    ),
+]  # fmt: skip
 HeadOption = Annotated[
-    Optional[str], typer.Option("--head", rich_help_panel=MODEL, help="Head of the task (clue show TASK lists them).")
+    str | None,
+    typer.Option(
+        "--head", metavar="NAME", rich_help_panel=MODEL, help="Head of the task (clue show TASK lists them)."
+    ),
 ]
 MetricOption = Annotated[
-    Optional[str], typer.Option("--metric", rich_help_panel=MODEL, help="Metric that chooses the best epoch (clue show TASK lists them).")
-]
+    str | None,
+    typer.Option(
+        "--metric", metavar="ID", rich_help_panel=MODEL,
+        help="Metric that chooses the best epoch (clue show TASK lists them).",
+    ),
+]  # fmt: skip
 DeviceOption = Annotated[
-    Optional[str], typer.Option("--device", rich_help_panel=MODEL, help="cpu, cuda, cuda:1, mps. (default: the best at hand)")
+    str | None,
+    typer.Option(
+        "--device", metavar="NAME", rich_help_panel=MODEL, help="cpu, cuda, cuda:1, mps. (default: the best at hand)"
+    ),
 ]
 PrecisionOption = Annotated[
-    Optional[str],
-    typer.Option("--precision", rich_help_panel=MODEL, help="bf16 or float32. (default: bf16 where the hardware is fast at it)"),
+    str | None,
+    typer.Option(
+        "--precision", metavar="NAME", rich_help_panel=MODEL,
+        help="bf16 or float32. (default: bf16 where the hardware is fast at it)",
+    ),
+]  # fmt: skip
+JsonOption = Annotated[
+    bool, typer.Option("--json", rich_help_panel=OUTPUT, help="One JSON document on standard output.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="One JSON document on standard output.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", rich_help_panel=OUTPUT, help="No messages and no progress.")]
-NoColorOption = Annotated[bool, typer.Option("--no-color", rich_help_panel=OUTPUT, help="No colours (NO_COLOR does the same).")]
+NoColorOption = Annotated[
+    bool, typer.Option("--no-color", rich_help_panel=OUTPUT, help="No colours (NO_COLOR does the same).")
+]
 DebugOption = Annotated[bool, typer.Option("--debug", rich_help_panel=OUTPUT, help="Show the traceback of an error.")]
 ForceOption = Annotated[bool, typer.Option("--force", rich_help_panel=OUTPUT, help="Replace what is there already.")]
 
@@ -103,6 +132,17 @@ def scratch_encoder(name: str | None) -> tuple[str | None, bool]:
     if name is not None and name.startswith("scratch:"):
         return name.removeprefix("scratch:"), True
     return name, False
+
+
+def data_options(name: str, data: str | None, encoding: str) -> str:
+    """The options with which another verb finds the same data, as typed in a shell; empty for those it finds itself."""
+    import shlex
+
+    from clue_cli.registry import own_directory
+
+    place = data or own_directory(name)
+    options = f" --data {shlex.quote(str(place))}" if place is not None else ""
+    return options + (f" --encoding {shlex.quote(encoding)}" if encoding != "utf-8" else "")
 
 
 def located(task: Any, name: str, data: str | None, encoding: str) -> tuple[Any, bool]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from clue_cli.prediction_files import Summary
 
 EPILOG = (
-    "Examples:  clue predict RUN titles.txt -o answers.jsonl   |   "
+    "Examples:\n\nclue predict RUN titles.txt -o answers.jsonl\n\n"
     "echo 今天股市大涨 | clue predict RUN - --format table"
 )
 
@@ -24,7 +24,7 @@ INPUT, ANSWERS = "Input", "Answers"
 Files = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[FILE]...", show_default=False,
+        metavar="FILE", show_default=False,
         help="jsonl, csv, tsv or txt, packed (.gz .bz2 .xz) or not; - is standard input.",
     ),
 ]
@@ -124,7 +124,7 @@ def predict_command(
     A field of yours that has the name of an answer (a gold label) is kept as label_input.
     """
     main = int(os.environ.get("RANK") or 0) == 0
-    console.configure(quiet=quiet, color=not no_color, json=json, debug=debug, silent=not main)
+    console.configure(quiet=quiet, color=False if no_color else None, json=json, debug=debug, silent=not main)
     from clue_cli.errors import UserError, did_you_mean
     from clue_cli.formats import Reading
     from clue_cli.prediction_files import Request, predict_files

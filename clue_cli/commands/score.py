@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from clue_cli.scoring import Score
 
 EPILOG = (
-    "Examples:  clue score cluener --gold dev.json --pred answers.jsonl   |   "
+    "Examples:\n\nclue score cluener --gold dev.json --pred answers.jsonl\n\n"
     "clue score tnews --gold dev.json --pred answers.jsonl --metric accuracy --json"
 )
 
@@ -26,7 +26,7 @@ Pred = Annotated[
     str, typer.Option(metavar="F", rich_help_panel=o.DATA, help="Predictions, ours or the official form; - is stdin.")
 ]
 Metric = Annotated[
-    str | None, typer.Option(metavar="ID", rich_help_panel=o.DATA, help="One metric only. [default: all of the task]")
+    str | None, typer.Option(metavar="ID", rich_help_panel=o.DATA, help="One metric only. (default: all of the task)")
 ]
 PerLabel = Annotated[
     bool, typer.Option("--per-label/--no-per-label", rich_help_panel=o.OUTPUT, help="Show the figures of every label.")

@@ -11,17 +11,23 @@ from clue_cli import console
 from clue_cli.commands import options as o
 from clue_cli.commands.list import data_place
 
-EPILOG = "Examples:  clue show tnews   |   clue show cluener --head crf --size base"
+EPILOG = "Examples:\n\nclue show tnews\n\nclue show cluener --head crf --size base"
 
 
 def show_command(
     task: o.TaskName,
     head: o.HeadOption = None,
     size: Annotated[
-        str, typer.Option("--size", rich_help_panel=o.MODEL, help="Encoder size of the recipe: small, base or large.")
+        str,
+        typer.Option(
+            "--size", metavar="NAME", rich_help_panel=o.MODEL, help="Encoder size of the recipe: small, base or large."
+        ),
     ] = "small",
     recipe: Annotated[
-        str | None, typer.Option("--recipe", rich_help_panel=o.MODEL, help="A named recipe, e.g. clue-bert4keras.")
+        str | None,
+        typer.Option(
+            "--recipe", metavar="NAME", rich_help_panel=o.MODEL, help="A named recipe, e.g. clue-bert4keras."
+        ),
     ] = None,
     fields: o.FieldsOption = None,
     labels: o.LabelsOption = None,
@@ -32,8 +38,11 @@ def show_command(
 ) -> None:
     """Show all about one task: files, labels, heads, metrics, recipe, submission, how to get the data."""
     console.configure(quiet=quiet, color=False if no_color else None, json=json, debug=debug)
+    from clue_cli.registry import own_directory
+
     chosen = o.chosen_task(task, fields, labels)
     document = describe(chosen, o.chosen_head(chosen, head), size, recipe)
+    document["directory"] = None if (own := own_directory(task)) is None else str(own)
     if console.is_json():
         console.emit_json(document)
         return
@@ -64,7 +73,7 @@ def describe(task: Any, head: str, size: str, recipe: str | None = None) -> dict
                 for field in dataclasses.fields(values)
             },
         },
-        "data": data_place(task), "hub": _get(task, "hub", "") or None,
+        "data": data_place(task), "own": bool(_get(task, "own", False)), "hub": _get(task, "hub", "") or None,
     }
 
 
@@ -120,6 +129,12 @@ def _print_labels(document: dict[str, Any]) -> None:
 def _print_data(document: dict[str, Any]) -> None:
     """How to get the data, and what is there now."""
     name = document["name"]
+    if document["directory"] is not None:
+        console.result(f"data: in {document['directory']}; clue data {document['directory']} checks them")
+        return
+    if document["own"]:
+        console.result(f"data: your own; clue data {name} --labels FILE --data PATH checks them")
+        return
     console.result(
         {
             "hand": f"data: at hand, in $CLUE_DATA/{name}",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,11 +15,111 @@ if TYPE_CHECKING:
     from clue_cli.record import Record
     from clue_cli.runs import TrainRequest
 
-T = o.TRAINING
-
 EPILOG = (
-    "Examples:  clue train tnews --epochs 1   |   clue train cluener --head crf --data cluener_public.zip --seeds 3"
+    "Examples:\n\nclue train tnews --epochs 1\n\nclue train cluener --head crf --data cluener_public.zip --seeds 3"
 )
+
+T, RUNS = o.TRAINING, "Runs and memory"
+
+Pooling = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", rich_help_panel=o.MODEL, help="first or mean. (default: the encoder's own)"),
+]
+AllowRandom = Annotated[
+    bool,
+    typer.Option(
+        "--allow-random-weights", rich_help_panel=o.MODEL,
+        help="Accept an encoder with missing tensors, which stay random.",
+    ),
+]  # fmt: skip
+RecipeName = Annotated[
+    str | None, typer.Option(metavar="NAME", rich_help_panel=T, help="A named recipe, e.g. clue-bert4keras.")
+]
+Epochs = Annotated[int | None, typer.Option(metavar="N", rich_help_panel=T, help="Passes over train.")]
+BatchSize = Annotated[
+    int | None, typer.Option(metavar="N", rich_help_panel=T, help="Examples per optimiser step, exact.")
+]
+LearningRate = Annotated[float | None, typer.Option(metavar="X", rich_help_panel=T, help="Highest learning rate.")]
+HeadLearningRate = Annotated[
+    float | None, typer.Option(metavar="X", rich_help_panel=T, help="The head's; 0 means the encoder's.")
+]
+MaxLength = Annotated[
+    int | None, typer.Option(metavar="N", rich_help_panel=T, help="Tokens of one input, special tokens included.")
+]
+Overlap = Annotated[
+    int | None, typer.Option(metavar="N", rich_help_panel=T, help="Tokens that neighbouring windows share.")
+]
+Optimizer = Annotated[str | None, typer.Option(metavar="NAME", rich_help_panel=T, help="adamw or adafactor.")]
+WeightDecay = Annotated[
+    float | None, typer.Option(metavar="X", rich_help_panel=T, help="AdamW's, not on biases and norms.")
+]
+Warmup = Annotated[
+    float | None, typer.Option(metavar="X", rich_help_panel=T, help="Share of all steps in which the rate rises.")
+]
+Clip = Annotated[
+    float | None, typer.Option(metavar="X", rich_help_panel=T, help="Longest gradient; 0: no clipping.")
+]
+Dropout = Annotated[
+    float | None, typer.Option(metavar="X", rich_help_panel=T, help="Dropout of the encoder's hidden vectors.")
+]
+AttentionDropout = Annotated[
+    float | None, typer.Option(metavar="X", rich_help_panel=T, help="Dropout of attention weights.")
+]
+HeadDropout = Annotated[
+    float | None, typer.Option(metavar="X", rich_help_panel=T, help="Dropout before the head's own layers.")
+]
+Segments = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", rich_help_panel=T, help="Token types of a pair: pair (0 and 1) or zero."),
+]
+Patience = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", rich_help_panel=T,
+        help="Stop after so many epochs without a better dev figure; 0: never.",
+    ),
+]  # fmt: skip
+RDrop = Annotated[
+    float | None,
+    typer.Option("--r-drop", metavar="X", rich_help_panel=T, help="Weight of R-Drop's divergence; 0: off."),
+]
+Fgm = Annotated[
+    float | None,
+    typer.Option(metavar="X", rich_help_panel=T, help="Length of the adversarial step on the embeddings; 0: off."),
+]
+ClassWeights = Annotated[str | None, typer.Option(metavar="NAME", rich_help_panel=T, help="none or balanced.")]
+GradientCheckpointing = Annotated[
+    bool, typer.Option("--gradient-checkpointing", rich_help_panel=RUNS, help="Less memory, a third slower.")
+]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, rich_help_panel=RUNS, help="Decides weights, order and noise.")]
+Seeds = Annotated[
+    int,
+    typer.Option(
+        metavar="N", min=1, rich_help_panel=RUNS,
+        help="N runs with seeds SEED, SEED+1 ...; the leaderboard shows the group.",
+    ),
+]  # fmt: skip
+SaveMinutes = Annotated[
+    float, typer.Option(metavar="X", min=0.0, rich_help_panel=RUNS, help="Minutes between checkpoints inside an epoch.")
+]
+KeepCheckpoint = Annotated[
+    bool, typer.Option("--keep-checkpoint", rich_help_panel=RUNS, help="Keep last/ after a finished run.")
+]
+ShowRecipe = Annotated[
+    bool,
+    typer.Option(
+        "--show-recipe", rich_help_panel=o.OUTPUT,
+        help="Print what would be used and where each value comes from.",
+    ),
+]  # fmt: skip
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="RUN", rich_help_panel=o.OUTPUT,
+        help="Directory of the run. (default: runs/TASK/...)",
+    ),
+]  # fmt: skip
+Resume = Annotated[bool, typer.Option("--resume", rich_help_panel=o.OUTPUT, help="Continue the run at --output.")]
 
 
 def train_command(
@@ -31,43 +131,39 @@ def train_command(
     limit: o.LimitOption = None,
     eval_limit: o.EvalLimitOption = None,
     encoder: o.EncoderOption = None,
-    pooling: Annotated[Optional[str], typer.Option(rich_help_panel=o.MODEL, help="first or mean. (default: the encoder's own)")] = None,
+    pooling: Pooling = None,
     head: o.HeadOption = None,
     metric: o.MetricOption = None,
     device: o.DeviceOption = None,
     precision: o.PrecisionOption = None,
-    allow_random_weights: Annotated[
-        bool, typer.Option("--allow-random-weights", rich_help_panel=o.MODEL, help="Accept an encoder with missing tensors, which stay random.")
-    ] = False,
-    recipe: Annotated[Optional[str], typer.Option(rich_help_panel=T, help="A named recipe, e.g. clue-bert4keras.")] = None,
-    epochs: Annotated[Optional[int], typer.Option(rich_help_panel=T, help="Passes over train.")] = None,
-    batch_size: Annotated[Optional[int], typer.Option(rich_help_panel=T, help="Examples per optimiser step, exact.")] = None,
-    learning_rate: Annotated[Optional[float], typer.Option(rich_help_panel=T, help="Highest learning rate.")] = None,
-    head_learning_rate: Annotated[Optional[float], typer.Option(rich_help_panel=T, help="The head's; 0 means the encoder's.")] = None,
-    max_length: Annotated[Optional[int], typer.Option(rich_help_panel=T, help="Tokens of one input, special tokens included.")] = None,
-    overlap: Annotated[Optional[int], typer.Option(rich_help_panel=T, help="Tokens that neighbouring windows share.")] = None,
-    optimizer: Annotated[Optional[str], typer.Option(rich_help_panel=T, help="adamw or adafactor.")] = None,
-    weight_decay: Annotated[Optional[float], typer.Option(rich_help_panel=T, help="AdamW's, not on biases and norms.")] = None,
-    warmup: Annotated[Optional[float], typer.Option(rich_help_panel=T, help="Share of all steps in which the rate rises.")] = None,
-    clip: Annotated[Optional[float], typer.Option(rich_help_panel=T, help="Longest gradient; 0: no clipping.")] = None,
-    dropout: Annotated[Optional[float], typer.Option(rich_help_panel=T, help="Dropout of the encoder's hidden vectors.")] = None,
-    attention_dropout: Annotated[Optional[float], typer.Option(rich_help_panel=T, help="Dropout of attention weights.")] = None,
-    head_dropout: Annotated[Optional[float], typer.Option(rich_help_panel=T, help="Dropout before the head's own layers.")] = None,
-    segments: Annotated[Optional[str], typer.Option(rich_help_panel=T, help="Token types of a pair: pair (0 and 1) or zero.")] = None,
-    patience: Annotated[Optional[int], typer.Option(rich_help_panel=T, help="Stop after so many epochs without a better dev figure; 0: never.")] = None,
-    r_drop: Annotated[Optional[float], typer.Option("--r-drop", rich_help_panel=T, help="Weight of R-Drop's divergence; 0: off.")] = None,
-    fgm: Annotated[Optional[float], typer.Option(rich_help_panel=T, help="Length of the adversarial step on the embeddings; 0: off.")] = None,
-    class_weights: Annotated[Optional[str], typer.Option(rich_help_panel=T, help="none or balanced.")] = None,
-    gradient_checkpointing: Annotated[
-        Optional[bool], typer.Option("--gradient-checkpointing/--no-gradient-checkpointing", rich_help_panel=T, help="Less memory, a third slower.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, rich_help_panel=T, help="Decides weights, order and noise.")] = 1,
-    seeds: Annotated[int, typer.Option(min=1, metavar="N", rich_help_panel=T, help="N runs with seeds SEED, SEED+1 ...; the leaderboard shows the group.")] = 1,
-    save_minutes: Annotated[float, typer.Option(min=0.0, rich_help_panel=T, help="Minutes between checkpoints inside an epoch.")] = 10.0,
-    keep_checkpoint: Annotated[bool, typer.Option("--keep-checkpoint", rich_help_panel=o.OUTPUT, help="Keep last/ after a finished run.")] = False,
-    show_recipe: Annotated[bool, typer.Option("--show-recipe", rich_help_panel=o.OUTPUT, help="Print what would be used and where each value comes from.")] = False,
-    output: Annotated[Optional[Path], typer.Option("--output", "-o", metavar="RUN", rich_help_panel=o.OUTPUT, help="Directory of the run. (default: runs/TASK/...)")] = None,
-    resume: Annotated[bool, typer.Option("--resume", rich_help_panel=o.OUTPUT, help="Continue the run at --output.")] = False,
+    allow_random_weights: AllowRandom = False,
+    recipe: RecipeName = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    head_learning_rate: HeadLearningRate = None,
+    max_length: MaxLength = None,
+    overlap: Overlap = None,
+    optimizer: Optimizer = None,
+    weight_decay: WeightDecay = None,
+    warmup: Warmup = None,
+    clip: Clip = None,
+    dropout: Dropout = None,
+    attention_dropout: AttentionDropout = None,
+    head_dropout: HeadDropout = None,
+    segments: Segments = None,
+    patience: Patience = None,
+    r_drop: RDrop = None,
+    fgm: Fgm = None,
+    class_weights: ClassWeights = None,
+    gradient_checkpointing: GradientCheckpointing = False,
+    seed: Seed = 1,
+    seeds: Seeds = 1,
+    save_minutes: SaveMinutes = 10.0,
+    keep_checkpoint: KeepCheckpoint = False,
+    show_recipe: ShowRecipe = False,
+    output: Output = None,
+    resume: Resume = False,
     force: o.ForceOption = False,
     json: o.JsonOption = False,
     quiet: o.QuietOption = False,
@@ -82,7 +178,7 @@ def train_command(
         "weight_decay": weight_decay, "warmup": warmup, "clip": clip, "dropout": dropout,
         "attention_dropout": attention_dropout, "head_dropout": head_dropout,
         "segments": segments, "patience": patience, "r_drop": r_drop, "fgm": fgm,
-        "class_weights": class_weights, "gradient_checkpointing": gradient_checkpointing,
+        "class_weights": class_weights, "gradient_checkpointing": gradient_checkpointing or None,
     }
     chosen = o.chosen_task(task, fields, labels)
     source, sample = o.located(chosen, task, data, encoding)
@@ -99,10 +195,10 @@ def train_command(
     if show_recipe:
         _show_recipe(request)
         return
-    _train_all(request, seeds)
+    _train_all(request, seeds, o.data_options(task, data, encoding))
 
 
-def _train_all(request: TrainRequest, seeds: int) -> None:
+def _train_all(request: TrainRequest, seeds: int, data: str) -> None:
     from dataclasses import replace
     from uuid import uuid4
 
@@ -110,7 +206,8 @@ def _train_all(request: TrainRequest, seeds: int) -> None:
     from clue_cli.runs import train
 
     if seeds > 1 and request.resume:
-        raise UserError("continues one run", where="--resume", hint="resume the interrupted seed alone, without --seeds")
+        hint = "resume the interrupted seed alone, without --seeds"
+        raise UserError("continues one run", where="--resume", hint=hint)
     # --resume continues a run of a group under the group's own id, which its record holds.
     group = uuid4().hex[:12] if seeds > 1 else None
     done: list[tuple[Path, Record]] = []
@@ -123,7 +220,7 @@ def _train_all(request: TrainRequest, seeds: int) -> None:
             console.message(f"seed {one.seed} ({number + 1} of {seeds})")
         done.append(train(one))
     if _is_main_process():
-        _report(request, done)
+        _report(request, done, data)
 
 
 def _is_main_process() -> bool:
@@ -132,7 +229,7 @@ def _is_main_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def _report(request: TrainRequest, done: list[tuple[Path, Record]]) -> None:
+def _report(request: TrainRequest, done: list[tuple[Path, Record]], data: str) -> None:
     """The dev figures of the runs, and the commands that come next."""
     import statistics
 
@@ -145,7 +242,7 @@ def _report(request: TrainRequest, done: list[tuple[Path, Record]]) -> None:
         ])
         return
     rows: list[list[Any]] = []
-    for path, record in done:
+    for _, record in done:
         for result in record.results:
             for name, figure in result.figures.items():
                 mark = "*" if name == result.primary else ""
@@ -165,10 +262,11 @@ def _report(request: TrainRequest, done: list[tuple[Path, Record]]) -> None:
             f"{request.metric} over {len(done)} seeds: mean {statistics.mean(figures):.2f}, "
             f"standard deviation {statistics.stdev(figures):.2f}"
         )
-    _tell(done)
+    _tell(done, data)
 
 
-def _tell(done: list[tuple[Path, Record]]) -> None:
+def _tell(done: list[tuple[Path, Record]], data: str) -> None:
+    """What was left out, where the runs lie, and commands to copy; `data` are the options that name the data again."""
     path, record = done[-1]
     for split, reasons in record.data.left_out.items():
         for reason, amount in reasons.items():
@@ -178,9 +276,11 @@ def _tell(done: list[tuple[Path, Record]]) -> None:
     elif record.data.limit or record.data.eval_limit:
         console.result("These are figures on a part of the data (--limit): not comparable with others.")
     console.result("\n".join(f"run: {run}" for run, _ in done))
-    console.result(
-        f"next: clue eval {path}   |   clue predict {path} FILE   |   clue leaderboard {path.parent}"
-    )
+    where = shlex.quote(str(path))
+    console.result("next:")
+    console.result(f"  clue eval {where}{data}")
+    console.result(f"  clue predict {where} FILE")
+    console.result("  clue leaderboard" + ("" if path.parts[0] == "runs" else f" {shlex.quote(str(path.parent))}"))
 
 
 def _result(result: Any) -> dict[str, Any]:
@@ -209,7 +309,10 @@ def _show_recipe(request: TrainRequest) -> None:
             "recipe": {key: {"value": value, "origin": origins[key]} for key, value in asdict(recipe).items()},
         })
         return
-    rows = [[key.replace("_", "-"), "encoder's own" if value is None else str(value), origins[key]] for key, value in asdict(recipe).items()]
+    rows = [
+        [f"--{key.replace('_', '-')}", "encoder's own" if value is None else str(value), origins[key]]
+        for key, value in asdict(recipe).items()
+    ]
     console.table(["option", "value", "from"], rows, title=f"{request.task.name}, {request.head}, {name} ({size})")
 
 

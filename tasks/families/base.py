@@ -163,7 +163,7 @@ class TaskBase(Task):
             return name
         if name == "test" and "test1.1" in self.files:
             return "test1.1"
-        raise UserError(did_you_mean(name, self.files, f"split of task {self.name}"))
+        raise UserError(did_you_mean(name, self.files, f"split of task {self.name}"), where="--split")
 
     def has_split(self, source: Source, split: str) -> bool:
         """Whether `source` holds a file of this split."""
@@ -283,13 +283,13 @@ class TaskBase(Task):
         if head not in self.heads:
             raise UserError(did_you_mean(head, self.heads, f"head of task {self.name}"))
         if size not in recipes.SIZES:
-            raise UserError(did_you_mean(size, recipes.SIZES, "encoder size"))
+            raise UserError(did_you_mean(size, recipes.SIZES, "encoder size"), where="--size")
         layers = recipes.layers(f"family {self.family}", self.family_recipe, self.family_recipes, head, size)
         layers += recipes.layers(f"task {self.name}", self.recipe, self.recipes, head, size)
         if named is not None:
             known = self.all_named_recipes()
             if named not in known:
-                raise UserError(did_you_mean(named, known, f"recipe of task {self.name}"))
+                raise UserError(did_you_mean(named, known, f"recipe of task {self.name}"), where="--recipe")
             layers.append((f"recipe {named}", known[named]))
         return recipes.resolve(layers)
 
@@ -332,9 +332,9 @@ class TaskBase(Task):
         known = (*self.texts, *self.optional_texts)
         for name in names:
             if name not in known:
-                raise UserError(did_you_mean(name, known, f"field of task {self.name}"))
+                raise UserError(did_you_mean(name, known, f"field of task {self.name}"), where="--fields")
         if not names or len(set(names)) != len(names):
-            raise UserError(f"--fields must name one or more different fields of {', '.join(known)}")
+            raise UserError(f"one or more different fields of {', '.join(known)} were expected", where="--fields")
         return dataclasses.replace(self, fields=tuple(names))
 
     def with_labels(self, labels: Sequence[str]) -> Self:

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine in a line, sides that take turns in processes of their own, small run directories."""
+"""What the benchmarks share: the machine in a line, sides that take turns, small data and run directories."""
 
 from __future__ import annotations
 
@@ -81,19 +81,31 @@ def texts_of(task: Any, directory: Path, split: str) -> list[tuple[tuple[str, ..
 # ---------------------------------------------------------------- encoders and runs
 
 
+def quiet_transformers() -> None:
+    """No progress bars and loading reports among the figures."""
+    from transformers.utils import logging as module
+
+    logging: Any = module  # its functions carry no types
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
 def make_base_encoder(directory: Path, vocabulary: int = BASE_VOCABULARY) -> Path:
-    """A randomly initialised BERT of base size (12 layers of 768) with the words of the shipped encoder's vocabulary."""
+    """A randomly initialised BERT of base size (12 layers of 768) with the shipped encoder's words."""
     import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    import transformers
+    from transformers import BertConfig, BertModel
 
     from clue_cli.encoders.location import SHIPPED
 
+    quiet_transformers()
     words = json.loads((SHIPPED["mini-zh"] / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
     entries = sorted(words, key=words.__getitem__)
     entries += [f"[unused-{number}]" for number in range(vocabulary - len(entries))]
     directory.mkdir(parents=True)
     (directory / "vocab.txt").write_text("\n".join(entries) + "\n", encoding="utf-8")
-    BertTokenizerFast.from_pretrained(str(directory), model_max_length=512).save_pretrained(str(directory))
+    bert: Any = getattr(transformers, "BertTokenizerFast", None) or transformers.BertTokenizer
+    bert.from_pretrained(str(directory), model_max_length=512).save_pretrained(str(directory))
     (directory / "vocab.txt").unlink(missing_ok=True)
     torch.manual_seed(0)
     model: Any = BertModel(BertConfig(vocab_size=len(entries)), add_pooling_layer=False)
@@ -130,6 +142,7 @@ def make_sequence_classifier(encoder: Path, labels: int, directory: Path) -> Pat
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+    quiet_transformers()
     torch.manual_seed(0)
     model: Any = AutoModelForSequenceClassification.from_pretrained(str(encoder), num_labels=labels)
     if hasattr(model.config, "classifier_pooling"):

@@ -9,8 +9,8 @@ same rate and schedule. Three sides, each in a process of its own, take turns of
     Trainer          DataCollatorWithPadding and its own defaults: float32, random order
     Trainer, tuned   with bf16 and with batches of like length (train_sampling_strategy="group_by_length")
 
-All see the same examples once, in orders of their own; the loss at the end is that on the same held-out rows. Tokenising
-is done before the clock starts, on all sides.
+All see the same examples once, in orders of their own; the loss at the end is that on the same held-out rows.
+Tokenising is done before the clock starts, on all sides.
 """
 
 from __future__ import annotations
@@ -22,8 +22,19 @@ from pathlib import Path
 from typing import Any
 
 from common import (
-    Side, answer, cores, encoder_directory, raw_lines, repeated, set_threads, show_machine, texts_of, workplace, write_data,
-)  # fmt: skip
+    Side,
+    answer,
+    cores,
+    encoder_directory,
+    quiet_transformers,
+    raw_lines,
+    repeated,
+    set_threads,
+    show_machine,
+    texts_of,
+    workplace,
+    write_data,
+)
 
 TASK = "afqmc"
 OURS = "clue"
@@ -42,11 +53,21 @@ def our_side(connection: Connection, plan: dict[str, Any]) -> None:
     options = {"epochs": 1, "batch_size": plan["batch"], "max_length": 128, "learning_rate": plan["rate"]}
     if plan["dropout"] is not None:
         options["dropout"] = plan["dropout"]
-    training = prepare(TrainRequest(
-        task=task, source=Source.open(plan["data"]), sample=False, head=task.default_head, metric=task.default_metric,
-        options=options, encoder=plan["encoder"], seed=plan["seed"], device=plan["device"], precision=plan["precision"],
-        output=Path(plan["work"]) / "run",
-    ))  # fmt: skip
+    training = prepare(
+        TrainRequest(
+            task=task,
+            source=Source.open(plan["data"]),
+            sample=False,
+            head=task.default_head,
+            metric=task.default_metric,
+            options=options,
+            encoder=plan["encoder"],
+            seed=plan["seed"],
+            device=plan["device"],
+            precision=plan["precision"],
+            output=Path(plan["work"]) / "run",
+        )
+    )
     table = training.table
     steps = iter(steps_of_epoch(table.lengths, table.units, plan["batch"], seed=plan["seed"], epoch=0))
 
@@ -89,37 +110,51 @@ def trainer_side(connection: Connection, plan: dict[str, Any], tuned: bool) -> N
     import torch
     from datasets import Dataset
     from transformers import (
-        AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding, Trainer, TrainingArguments, logging,
-    )  # fmt: skip
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+        DataCollatorWithPadding,
+        Trainer,
+        TrainingArguments,
+    )
+    from transformers.trainer_callback import PrinterCallback
 
     from clue_cli.registry import find_task
 
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    quiet_transformers()
     torch.manual_seed(plan["seed"])
     task = find_task(TASK)
     tokenizer = AutoTokenizer.from_pretrained(plan["encoder"])
     model: Any = AutoModelForSequenceClassification.from_pretrained(plan["encoder"], num_labels=len(task.labels))
     if hasattr(model.config, "classifier_pooling"):
         model.config.classifier_pooling = "mean"  # what clue does with this encoder
-        model.load_state_dict(model.state_dict())
     sets = {}
     for split in ("train", "dev"):
         rows = texts_of(task, Path(plan["data"]), split)
-        encoded = tokenizer(*(list(texts) for texts in zip(*(t for t, _ in rows), strict=True)), truncation=True, max_length=128)
+        texts = [list(column) for column in zip(*(texts for texts, _ in rows), strict=True)]
+        encoded = tokenizer(*texts, truncation=True, max_length=128)
         columns = {**encoded, "labels": [task.labels.index(gold) for _, gold in rows]}
         columns["length"] = [len(ids) for ids in columns["input_ids"]]
         sets[split] = Dataset.from_dict(columns)
     collate = DataCollatorWithPadding(tokenizer)
     more: dict[str, Any] = {"bf16": True, "train_sampling_strategy": "group_by_length"} if tuned else {}
     arguments = TrainingArguments(
-        output_dir=str(Path(plan["work"]) / f"trainer-{int(tuned)}"), per_device_train_batch_size=plan["batch"],
-        num_train_epochs=1, learning_rate=plan["rate"], warmup_steps=plan["warmup_steps"], weight_decay=0.01,
-        seed=plan["seed"], use_cpu=plan["device"] == "cpu", save_strategy="no", report_to="none", disable_tqdm=True, **more,
-    )  # fmt: skip
+        output_dir=str(Path(plan["work"]) / f"trainer-{int(tuned)}"),
+        per_device_train_batch_size=plan["batch"],
+        num_train_epochs=1,
+        learning_rate=plan["rate"],
+        warmup_steps=plan["warmup_steps"],
+        weight_decay=0.01,
+        seed=plan["seed"],
+        use_cpu=plan["device"] == "cpu",
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        **more,
+    )
     turns = turn_taker(connection, sets, collate, f"bf16 {arguments.bf16}, {arguments.train_sampling_strategy} order")
-    Trainer(
-        model=model, args=arguments, train_dataset=sets["train"], data_collator=collate, callbacks=[turns]
-    ).train()
+    trainer = Trainer(model, arguments, collate, sets["train"], callbacks=[turns])
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
 
 
 def turn_taker(connection: Connection, sets: dict[str, Any], collate: Any, facts: str) -> Any:
@@ -143,7 +178,7 @@ def turn_taker(connection: Connection, sets: dict[str, Any], collate: Any, facts
 
         def wait(self, args: Any, control: Any, model: Any) -> None:
             while (message := connection.recv()) == "loss":
-                connection.send(their_loss(model, sets["dev"], collate))
+                connection.send(their_loss(model, sets["dev"].remove_columns("length"), collate))
             if message is None:
                 control.should_training_stop = True
                 return
@@ -161,7 +196,7 @@ def their_loss(model: Any, dev: Any, collate: Any) -> float:
     total = 0.0
     with torch.inference_mode():
         for start in range(0, len(dev), 32):
-            rows = [{k: v for k, v in row.items() if k != "length"} for row in dev.select(range(start, min(start + 32, len(dev))))]
+            rows = list(dev.select(range(start, min(start + 32, len(dev)))))
             batch = {name: value.to(model.device) for name, value in collate(rows).items()}
             total += float(model(**batch).loss) * len(rows)
     model.train()
@@ -183,10 +218,17 @@ def plan_of(options: argparse.Namespace, work: Path) -> tuple[dict[str, Any], bo
     data = write_data(work / "data", repeated(lines, steps * options.batch), dev[: options.held_out])
     encoder = encoder_directory(options.encoder, work, options.vocabulary)
     return {
-        "data": str(data), "encoder": str(encoder), "work": str(work), "batch": options.batch, "rate": options.rate,
-        "seed": options.seed, "dropout": options.dropout, "device": options.device, "precision": options.precision,
+        "data": str(data),
+        "encoder": str(encoder),
+        "work": str(work),
+        "batch": options.batch,
+        "rate": options.rate,
+        "seed": options.seed,
+        "dropout": options.dropout,
+        "device": options.device,
+        "precision": options.precision,
         "warmup_steps": round(0.1 * steps),
-    }, sample  # fmt: skip
+    }, sample
 
 
 def measure(sides: list[Side], warmup: int, rounds: int, block: int) -> dict[str, dict[str, float]]:
@@ -195,7 +237,8 @@ def measure(sides: list[Side], warmup: int, rounds: int, block: int) -> dict[str
     for side in sides:
         if warmup:
             side.ask(warmup)
-    totals = {side.name: {"seconds": 0.0, "examples": 0.0, "tokens": 0.0, "before": losses[side.name]} for side in sides}
+    empty = {"seconds": 0.0, "examples": 0.0, "tokens": 0.0}
+    totals = {side.name: {**empty, "before": losses[side.name]} for side in sides}
     for turn in range(rounds):
         for side in sides if turn % 2 == 0 else sides[::-1]:
             for name, value in zip(("seconds", "examples", "tokens"), side.ask(block), strict=True):
@@ -212,7 +255,9 @@ def show(totals: dict[str, dict[str, float]]) -> None:
     for name, side in totals.items():
         theirs = side["examples"] / side["seconds"]
         line = f"  {name:16} {theirs:8.1f} examples/s   held-out loss {side['before']:.4f} -> {side['after']:.4f}"
-        print(line + ("" if name == OURS else f"   clue: {speed / theirs:.2f} times, loss {mine['after'] - side['after']:+.4f}"))
+        if name != OURS:
+            line += f"   clue: {speed / theirs:.2f} times, loss {mine['after'] - side['after']:+.4f}"
+        print(line)
 
 
 def main() -> None:
@@ -237,12 +282,14 @@ def main() -> None:
     with workplace() as work:
         plan, sample = plan_of(options, work)
         sides = [
-            Side(OURS, our_side, plan), Side("Trainer", trainer_side, plan, False),
+            Side(OURS, our_side, plan),
+            Side("Trainer", trainer_side, plan, False),
             Side("Trainer, tuned", trainer_side, plan, True),
-        ]  # fmt: skip
+        ]
         show_machine(f"{options.threads} threads", *(f"{side.name}: {side.facts}" for side in sides))
         what = "the shipped sample" if sample else "AFQMC"
-        print(f"{options.encoder}, {what}, batch {options.batch}, {options.warmup} + {options.rounds} x {options.block} steps")
+        steps = f"{options.warmup} + {options.rounds} x {options.block} steps"
+        print(f"{options.encoder}, {what}, batch {options.batch}, {steps}", flush=True)
         totals = measure(sides, options.warmup, options.rounds, options.block)
         for side in sides:
             side.end()

@@ -53,7 +53,6 @@ def test_a_row_that_cannot_be_read_is_named(tmp_path: Path, capsys: pytest.Captu
     ("options", "complaint"),
     [
         (["--max-length", "-3"], "--max-length"),
-        (["--max-length", "100000"], "1024 positions"),
         (["--encoder", "no/such/directory"], "--encoder"),
         (["--fields", "sentense"], "sentence"),
     ],

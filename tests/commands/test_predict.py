@@ -62,6 +62,10 @@ def titles_file(path: Path, count: int = len(TITLES)) -> Path:
     return path
 
 
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
@@ -73,7 +77,7 @@ def test_answers_stand_beside_the_rows_own_fields_in_input_order(tnews: str, tmp
     assert [answer["nr"] for answer in answers] == list(range(len(TITLES)))
     assert all(answer["label_input"] == "104" and answer["tags"] == ["a"] for answer in answers)
     assert all(0 < answer["probability"] <= 1 and len(answer["top"]) == 3 for answer in answers)
-    assert sorted(os.listdir(tmp_path)) == ["answers.jsonl", "rows.jsonl"]
+    assert names(tmp_path) == ["answers.jsonl", "rows.jsonl"]
     # The same in a notebook.
     notebook = clue_cli.load(tnews).predict(TITLES, probabilities=True, top_k=3)
     assert [{name: answer[name] for name in notebook[0]} for answer in answers] == notebook
@@ -83,7 +87,8 @@ def test_every_input_form_gives_the_same_labels(
     tnews: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a.txt").write_text("\n".join(TITLES), encoding="utf-8")
-    (tmp_path / "b.csv").write_text("nr,title\r\n" + "".join(f"{n},{t}\r\n" for n, t in enumerate(TITLES)), encoding="gb18030")
+    table = "nr,title\r\n" + "".join(f"{n},{t}\r\n" for n, t in enumerate(TITLES))
+    (tmp_path / "b.csv").write_bytes(table.encode("gb18030"))
     titles_file(tmp_path / "c.json")
     labels = []
     for arguments in (["a.txt"], ["b.csv", "--text-field", "title", "--encoding", "gb18030"], ["c.json"], ["-"]):
@@ -116,8 +121,14 @@ def test_csv_and_table(make_run: Callable[..., Path], tmp_path: Path, capsys: py
     assert json.loads(capsys.readouterr().out)["entities"] == []
 
 
-@pytest.mark.parametrize("name, head, text", [("tnews", None, "股市大涨" * 25_000), ("cluener", "softmax", "王小明在北京大学" * 1_000)])
-def test_a_very_long_text(make_run: Callable[..., Path], tmp_path: Path, name: str, head: str | None, text: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "head", "text"),
+    [("tnews", None, "股市大涨" * 25_000), ("cluener", "softmax", "王小明在北京大学" * 1_000)],
+    ids=["one feature", "many windows"],
+)
+def test_a_very_long_text(
+    make_run: Callable[..., Path], tmp_path: Path, name: str, head: str | None, text: str
+) -> None:
     (tmp_path / "long.txt").write_text(f"{text}\n短\n", encoding="utf-8")
     out = tmp_path / "out.jsonl"
     assert run(["predict", str(make_run(name, head)), str(tmp_path / "long.txt"), "-o", str(out), "--json"]) == 0
@@ -137,14 +148,14 @@ def test_several_files_go_into_one_or_into_a_directory(tnews: str, tmp_path: Pat
     assert run(["predict", tnews, str(first), str(second), "-o", str(one)]) == 0
     assert [answer["nr"] for answer in read_jsonl(one)] == [0, 1, 2, 0, 1, 2, 3]
     assert run(["predict", tnews, str(first), str(second), "-o", f"{tmp_path}/each/", "--format", "csv"]) == 0
-    assert sorted(os.listdir(tmp_path / "each")) == ["a.csv", "b.csv"]
+    assert names(tmp_path / "each") == ["a.csv", "b.csv"]
     assert len((tmp_path / "each" / "b.csv").read_text().splitlines()) == 5
     # What is finished is kept, what is missing is made.
     (tmp_path / "each" / "b.csv").unlink()
     arguments = ["predict", tnews, str(first), str(second), "-o", f"{tmp_path}/each/", "--format", "csv"]
     assert run(arguments) == 2
     assert run([*arguments, "--resume"]) == 0
-    assert sorted(os.listdir(tmp_path / "each")) == ["a.csv", "b.csv"]
+    assert names(tmp_path / "each") == ["a.csv", "b.csv"]
 
 
 def test_a_bad_row_stops_with_file_and_line_and_can_be_mended_and_continued(
@@ -217,12 +228,13 @@ def test_requests_that_make_no_sense(tnews: str, tmp_path: Path, capsys: pytest.
         ([rows, "--device", "tpu"], "--device"),
         ([rows, "--precision", "fp8"], "--precision"),
         ([rows, "-o", f"{rows}/out.jsonl"], "file"),
-        ([rows, rows, "-o", f"{tmp_path}/"], "input"),
+        ([rows, rows, "-o", f"{tmp_path}/"], "both be answered in"),
+        ([rows, "-o", f"{tmp_path}/"], "this is an input"),
         ([str(pairs)], "pairs.jsonl:1: no field 'sentence'; fields found: sentence1, sentence2"),
     ):
         assert run(["predict", tnews, *arguments]) == 2, arguments
         assert message in " ".join(capsys.readouterr().err.split()), arguments
-    assert sorted(os.listdir(tmp_path)) == ["pairs.jsonl", "rows.jsonl"]
+    assert names(tmp_path) == ["pairs.jsonl", "rows.jsonl"]
 
 
 def test_a_broken_run_is_named(tnews: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -269,7 +281,7 @@ def test_an_interruption_leaves_a_file_that_can_be_continued(
     monkeypatch.setattr(prediction, "LOOKAHEAD", 5)
     assert run([*arguments, "-o", str(out), "--resume"]) == 0
     assert out.read_bytes() == whole.read_bytes()
-    assert sorted(os.listdir(tmp_path)) == ["out.csv", "rows.jsonl", "whole.csv"]
+    assert names(tmp_path) == ["out.csv", "rows.jsonl", "whole.csv"]
 
 
 def test_two_processes_write_the_file_of_one(tnews: str, tmp_path: Path) -> None:
@@ -283,7 +295,8 @@ def test_two_processes_write_the_file_of_one(tnews: str, tmp_path: Path) -> None
     surroundings = {**os.environ, "PYTHONPATH": str(root)}
     arguments = [str(script), "predict", tnews, str(rows), "--probabilities", "-o"]
     subprocess.run([sys.executable, *arguments, str(tmp_path / "one.jsonl")], check=True, env=surroundings)
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--main_process_port", "0"]
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    launch += ["--main_process_port", "0"]
     done = subprocess.run(
         [*launch, *arguments, str(tmp_path / "two.jsonl"), "--json"], check=True, env=surroundings, capture_output=True
     )

@@ -1,0 +1,183 @@
+"""The runs behind the README's leaderboard: `clue train` on the real data, records copied to results/.
+
+    python tests/benchmarks/real_runs.py --data-root DIR [--runs runs] [--results results] [--max-minutes 120]
+    python tests/benchmarks/real_runs.py --data-root DIR --tasks tnews,cluener --heads crf --seeds 1 --dry-run
+
+DIR holds a directory a task (files or the official zip). All eight tasks, cluener with each of its heads, pretrained
+and scratch, seeds 1 to 3. The order gives a whole small picture first: one seed of everything pretrained, the cheapest
+first; the same from scratch; then further seeds of what took less than ten minutes. What stands in results/ already is
+skipped, an interrupted run is continued. No run is begun that would, by its first seed, end after --max-minutes.
+
+Seeds are trained apart, so the copies in results/ get a group of their own (what `clue train --seeds` gives at once):
+runs that differ in nothing but the seed form one row of the table. Nothing else is changed in a record.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from common import show_machine
+
+from clue_cli.contract import Task
+from clue_cli.record import Record
+from clue_cli.registry import find_task
+
+TASKS = ("cluewsc2020", "cluener", "afqmc", "cmnli", "iflytek", "tnews", "csl", "ocnli")
+"""From the cheapest to the dearest, roughly."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run to make."""
+
+    task: str
+    head: str
+    scratch: bool
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.task}-{'scratch' if self.scratch else 'mini-zh'}-{self.head}-s{self.seed}"
+
+    def first(self) -> Plan:
+        return replace(self, seed=1)
+
+
+def heads_of(task: Task, wanted: list[str]) -> list[str]:
+    """All heads of an entity task, the default one of the others; of these the wanted ones."""
+    heads = list(task.heads) if task.spans else [task.default_head]
+    return [head for head in heads if not wanted or head in wanted]
+
+
+def plans(options: argparse.Namespace) -> list[Plan]:
+    """Everything to do, in order."""
+    encoders = [name == "scratch" for name in options.encoders]
+    return [
+        Plan(task, head, scratch, seed)
+        for seeds in ([s for s in options.seeds if s == 1], [s for s in options.seeds if s != 1])
+        for seed in seeds
+        for scratch in encoders
+        for task in options.tasks
+        for head in heads_of(find_task(task), options.heads)
+    ]
+
+
+def result_file(results: Path, plan: Plan) -> Path:
+    return results / f"{plan.name}.record.json"
+
+
+def seconds_of(record: Record) -> float:
+    return sum(record.timing.phases.values())
+
+
+def first_seconds(results: Path, plan: Plan) -> float | None:
+    """What the first seed took; None while it has not been run."""
+    path = result_file(results, plan.first())
+    return seconds_of(Record.load(path)) if path.is_file() else None
+
+
+def command_of(plan: Plan, options: argparse.Namespace) -> list[str]:
+    run: Path = options.runs / plan.task / plan.name
+    command = [sys.executable, "-m", "clue_cli", "train", plan.task, "--data", str(options.data_root / plan.task)]
+    command += ["--head", plan.head, "--seed", str(plan.seed), "--output", str(run)]
+    command += ["--encoder", "scratch" if plan.scratch else "mini-zh", *options.more.split()]
+    if (run / "record.json").is_file():
+        command.append("--force" if Record.load(run).status == "finished" else "--resume")
+    return command
+
+
+def keep(run: Path, target: Path) -> Record:
+    """Copy a finished run's record, with the group of its like."""
+    record = Record.load(run)
+    recipe = {name: setting.value for name, setting in record.recipe.items()}
+    same = [record.task.name, record.head, record.encoder.name, recipe, [file.sha256 for file in record.data.files]]
+    digest = hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
+    record = replace(record, group=digest[:12])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    record.save(target)
+    return record
+
+
+def one(plan: Plan, options: argparse.Namespace) -> bool:
+    """Make one run and keep its record; whether it succeeded."""
+    run: Path = options.runs / plan.task / plan.name
+    finished = (run / "record.json").is_file() and Record.load(run).status == "finished"
+    if not finished:
+        command = [*command_of(plan, options), "--quiet"]
+        status = subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
+        if status in (130, 143):
+            raise SystemExit(f"interrupted; {plan.name} is continued by the next call")
+        if status:
+            print(f"  {plan.name}: clue train ended with status {status}", flush=True)
+            return False
+    record = keep(run, result_file(options.results, plan))
+    figures = ", ".join(f"{result.metric} {100 * result.figures[result.primary]:.2f}" for result in record.results)
+    epochs = f"epoch {record.chosen_epoch} of {len(record.epochs)}"
+    print(f"  {plan.name}: {figures} ({epochs}), {seconds_of(record):.0f} s", flush=True)
+    return True
+
+
+def why_not(plan: Plan, options: argparse.Namespace, left: float) -> str | None:
+    """Why a run is not made now, None if it is."""
+    took = first_seconds(options.results, plan)
+    if plan.seed != 1 and took is None:
+        return "its first seed is missing"
+    if plan.seed != 1 and took is not None and took > 60 * options.seed_minutes:
+        return f"one seed takes {took / 60:.0f} minutes"
+    if took is not None and took > left:
+        return f"{left / 60:.0f} minutes left"
+    return f"{left / 60:.0f} minutes left" if left <= 0 else None
+
+
+def parsed() -> argparse.Namespace:
+    def names(text: str) -> list[str]:
+        return [part.strip() for part in text.split(",") if part.strip()]
+
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data-root", type=Path, required=True, help="holds a directory a task")
+    parser.add_argument("--tasks", type=names, default=list(TASKS), metavar="A,B,...")
+    parser.add_argument("--heads", type=names, default=[], metavar="A,B,...", help="default: all of cluener's")
+    parser.add_argument("--encoders", type=names, default=["mini-zh", "scratch"], metavar="A,B")
+    parser.add_argument("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=[1, 2, 3])
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--max-minutes", type=float, default=float("inf"))
+    parser.add_argument("--seed-minutes", type=float, default=10.0, help="further seeds only of runs shorter than this")
+    parser.add_argument("--more", default="", metavar="OPTIONS", help="more for clue train, to try this script")
+    parser.add_argument("--dry-run", action="store_true")
+    options = parser.parse_args()
+    if unknown := [name for name in options.encoders if name not in ("mini-zh", "scratch")]:
+        parser.error(f"--encoders: {', '.join(unknown)} is neither mini-zh nor scratch")
+    return options
+
+
+def main() -> None:
+    options = parsed()
+    show_machine()
+    begun = time.monotonic()
+    made = failed = 0
+    for plan in plans(options):
+        if result_file(options.results, plan).is_file():
+            print(f"  {plan.name}: done already")
+            continue
+        reason = why_not(plan, options, 60 * options.max_minutes - (time.monotonic() - begun))
+        if reason is not None and not options.dry_run:
+            print(f"  {plan.name}: left out, {reason}")
+        elif options.dry_run:
+            print("  " + " ".join(["clue", *command_of(plan, options)[3:]]))
+        elif one(plan, options):
+            made += 1
+        else:
+            failed += 1
+    print(f"{made} runs made, {failed} failed, {(time.monotonic() - begun) / 60:.1f} minutes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""`clue train` as typed: what it refuses, in one line and with nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from clue_cli.main import run
+from clue_cli.record import Record
+
+SAMPLES = Path(__file__).parents[2] / "tasks" / "samples"
+QUICK = [
+    "--limit", "24", "--eval-limit", "12", "--epochs", "1", "--max-length", "24", "--precision", "float32",
+    "--device", "cpu",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def clue(tiny_encoder: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs `clue train` with the tiny encoder; exit status, standard output, standard error."""
+
+    def call(*arguments: str, task: str = "tnews") -> tuple[int, str, str]:
+        status = run(["train", task, "--encoder", str(tiny_encoder), *QUICK, *arguments])
+        told = capfd.readouterr()
+        return status, told.out, told.err
+
+    return call
+
+
+def data_with(tmp_path: Path, line: int, row: str) -> Path:
+    """The tnews sample with one row of train replaced."""
+    directory = tmp_path / "data"
+    shutil.copytree(SAMPLES / "tnews", directory)
+    path = directory / "train.json"
+    lines = path.read_text("utf-8").splitlines()
+    lines[line - 1] = row
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return directory
+
+
+WRONG: list[tuple[list[str], str]] = [
+    (["--seeds", "0"], "--seeds"),
+    (["--limit", "0"], "--limit"),
+    (["--eval-limit", "0"], "--eval-limit"),
+    (["--max-length", "-5"], "--max-length: must be at least 4, got -5"),
+    (["--overlap", "-1"], "--overlap: must be at least 0, got -1"),
+    (["--max-length", "4000"], "--max-length: 4000 tokens are more than the 128 positions"),
+    (["--batch-size", "0"], "--batch-size: must be at least 1, got 0"),
+    (["--epochs", "0"], "--epochs: must be at least 1"),
+    (["--learning-rate", "-1"], "--learning-rate: must be above 0"),
+    (["--learning-rate", "nan"], "--learning-rate: must be above 0"),
+    (["--dropout", "1.5"], "--dropout: must be in [0, 1)"),
+    (["--optimizer", "adamv"], "did you mean adamw"),
+    (["--optimizer", "adafactor", "--weight-decay", "0.1"], "--weight-decay: AdaFactor"),
+    (["--pooling", "max"], "--pooling"),
+    (["--device", "gpu"], "--device"),
+    (["--precision", "fp16"], "--precision"),
+    (["--head", "crf"], "--head"),
+    (["--data", "nowhere"], "nowhere"),
+    (["--resume"], "--resume needs the run to continue"),
+    (["--resume", "--seeds", "2"], "--resume"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG, ids=[" ".join(a) for a, _ in WRONG])
+def test_a_wrong_request_is_told_in_one_line_and_leaves_nothing(
+    clue: Callable[..., tuple[int, str, str]], arguments: list[str], message: str
+) -> None:
+    status, out, err = clue(*arguments)
+    assert (status, out) == (2, "")
+    assert message in err
+    if "Usage" not in err:
+        assert err.count("\n") == 1
+    assert list(Path.cwd().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ('{"label": "104", "sentence": ', "JSON"),
+        ('{"label": "999", "sentence": "今天"}', "999"),
+        ('{"label": "104"}', "sentence"),
+        ('{"label": "104", "sentence": 5}', "sentence"),
+        ('["104"]', "object"),
+        ('{"text": "索菲亚", "label": {"name": {"索菲亚": [[0, 2]]}}}', "sentence"),
+    ],
+)  # fmt: skip
+def test_a_broken_row_is_named_by_file_and_line_and_leaves_nothing(
+    clue: Callable[..., tuple[int, str, str]], tmp_path: Path, row: str, message: str
+) -> None:
+    data = data_with(tmp_path, 7, row)
+    status, out, err = clue("--data", str(data), "--output", "new/deep/run")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "train.json:7" in err
+    assert message in err
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_an_output_that_stands_is_replaced_only_by_force_and_only_by_a_run_that_can_begin(
+    clue: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    output = Path("run")
+    status, out, _ = clue("--output", "run")
+    assert status == 0
+    assert "clue eval run" in out
+    first = Record.load(output)
+    status, _, err = clue("--output", "run")
+    assert status == 2
+    assert "--force" in err
+    status, _, err = clue("--output", "run", "--force", "--data", str(data_with(tmp_path, 3, "{")))
+    assert status == 2
+    assert Record.load(output).started == first.started
+    (output / "mine.txt").write_text("of the older run")
+    assert clue("--output", "run", "--force", "--seed", "9")[0] == 0
+    assert Record.load(output).seed == 9
+    assert not (output / "mine.txt").exists()
+    foreign = Path("thesis")
+    foreign.mkdir()
+    (foreign / "chapter.txt").write_text("precious")
+    for force in ([], ["--force"]):
+        status, _, err = clue("--output", "thesis", *force)
+        assert (status, err.count("\n")) == (2, 1)
+        assert "not a run" in err
+    Path("file").write_text("x")
+    for path in ("file", "file/run"):
+        status, _, err = clue("--output", path, "--force")
+        assert (status, err.count("\n")) == (2, 1)
+    assert (foreign / "chapter.txt").read_text() == "precious"
+    assert sorted(p.name for p in Path.cwd().iterdir()) == ["file", "run", "thesis"]
+
+
+def test_several_seeds_are_one_group(clue: Callable[..., tuple[int, str, str]]) -> None:
+    status, out, _ = clue("--seeds", "2", "--seed", "5", "--output", "runs", "--json")
+    assert status == 0
+    document: list[dict[str, Any]] = json.loads(out)
+    records = [Record.load(Path(entry["run"])) for entry in document]
+    assert [record.seed for record in records] == [5, 6]
+    assert [Path(entry["run"]).name for entry in document] == ["s5", "s6"]
+    assert records[0].group == records[1].group is not None
+    status, _, err = clue("--seeds", "2", "--seed", "5", "--output", "runs")
+    assert status == 2
+    assert "there is a run already" in err
+
+
+def test_the_default_place_of_a_run_says_what_it_is(clue: Callable[..., tuple[int, str, str]]) -> None:
+    assert clue("--quiet")[0] == 0
+    (run_directory,) = Path("runs/tnews").iterdir()
+    assert run_directory.name.startswith("tiny-classification-s1-")
+
+
+def test_a_full_disk_at_the_first_checkpoint_leaves_nothing(
+    clue: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import safetensors.torch
+
+    def full(*args: Any, **kwargs: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(safetensors.torch, "save_file", full)
+    status, _, err = clue("--output", "run")
+    assert status == 1
+    assert "No space left" in err
+    assert list(Path.cwd().iterdir()) == []

@@ -1,0 +1,61 @@
+"""What `test_processes` runs in one process and in two: a step's gradient, a training, a prediction.
+
+    accelerate launch --num_processes 2 --cpu tests/processes_script.py ENCODER OUTPUT RUN
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from clue_cli.main import run
+from clue_cli.runs import prepare
+from tests.engine_cases import request
+
+STILL = {"dropout": 0.0, "attention_dropout": 0.0, "head_dropout": 0.0, "clip": 0.0}
+
+
+def step(encoder: Path, output: Path) -> None:
+    """Write the gradient of the first step to `gradients.safetensors`."""
+    job = prepare(request("cluener", encoder, output / "step", "crf", options=STILL))
+    gradients: dict[str, torch.Tensor] = {}
+
+    def keep() -> None:
+        for name, master in job.stepper.master_weights().items():
+            assert master.grad is not None
+            gradients[name] = master.grad.clone()
+
+    job.stepper.optimizer.step = keep  # type: ignore[method-assign, assignment]
+    job.model.train()
+    job._step(np.arange(15))  # an uneven share for two
+    if job.processes.main:
+        save_file(gradients, str(output / "gradients.safetensors"))
+
+
+def main(encoder: Path, output: Path, trained: Path) -> None:
+    """All of it; `trained` is the run that predicts."""
+    torch.set_num_threads(1)
+    output.mkdir(exist_ok=True)
+    step(encoder, output)
+    train = [
+        "train", "cluener", "--head", "crf", "--encoder", str(encoder), "--limit", "40", "--eval-limit", "24",
+        "--epochs", "2", "--batch-size", "15", "--learning-rate", "0.003", "--max-length", "48", "--overlap", "4",
+        "--dropout", "0", "--attention-dropout", "0", "--head-dropout", "0", "--precision", "float32", "--device", "cpu",
+        "--output", str(output / "run"),
+    ]  # fmt: skip
+    predict = [
+        "predict", str(trained), "--split", "test", "--device", "cpu", "--precision", "float32",
+        "--output", str(output / "answers.jsonl"),
+    ]  # fmt: skip
+    for arguments in (train, predict):
+        status = run(arguments)
+        if status:
+            sys.exit(status)
+
+
+if __name__ == "__main__":
+    main(*(Path(argument) for argument in sys.argv[1:]))

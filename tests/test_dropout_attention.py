@@ -1,0 +1,145 @@
+"""The processor's own dropout and attention, against what they stand in for."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from clue_cli.attention import LONGEST, short_attention, use_short_attention
+from clue_cli.dropout import ByteDropout, byte_dropout, cheapen_dropout
+
+
+@pytest.mark.parametrize("p", [0.1, 0.25, 0.5, 0.9])
+def test_dropout_drops_its_share_and_keeps_the_expectation(p: float) -> None:
+    torch.manual_seed(0)
+    count = 400_003  # no multiple of eight
+    x = torch.ones(count)
+    y = byte_dropout(x, p)
+    share = round(256 * p) / 256
+    zeros = float((y == 0).float().mean())
+    assert zeros == pytest.approx(share, abs=5 * math.sqrt(share * (1 - share) / count))
+    assert torch.allclose(y[y != 0], torch.tensor(1 / (1 - share)))
+    assert float(y.mean()) == pytest.approx(1, abs=5 * math.sqrt(share / (1 - share) / count))
+
+
+def test_every_byte_of_a_draw_is_fair() -> None:
+    torch.manual_seed(0)
+    dropped = (byte_dropout(torch.ones(80_000, 8), 0.25) == 0).float()
+    spread = math.sqrt(0.25 * 0.75 / 80_000)
+    assert torch.allclose(dropped.mean(0), torch.full((8,), 0.25), atol=5 * spread)
+    correlation = torch.corrcoef(dropped.T) - torch.eye(8)
+    assert float(correlation.abs().max()) < 5 / math.sqrt(80_000)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(1,), (3, 5), (2, 3, 7), (0, 4)])
+def test_the_gradient_is_the_mask(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+    torch.manual_seed(1)
+    x = (torch.rand(shape) + 1).to(dtype).requires_grad_()
+    y = byte_dropout(x, 0.4)
+    assert y.dtype == dtype
+    y.backward(torch.ones_like(y))
+    assert x.grad is not None
+    scale = torch.tensor(256 / (256 - round(256 * 0.4))).to(dtype)
+    assert torch.equal(x.grad, torch.where(y != 0, scale, torch.zeros((), dtype=dtype)))
+    torch.testing.assert_close(y, x.detach() * x.grad)
+
+
+def test_dropout_repeats_by_seed_and_rests_outside_training() -> None:
+    layer = ByteDropout(0.5)
+    x = torch.rand(4, 9)
+    outputs = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        outputs.append(layer(x))
+    assert torch.equal(*outputs)
+    assert layer.eval()(x) is x
+    assert byte_dropout(x, 0.0) is x
+    strided = torch.rand(6, 8).T
+    assert byte_dropout(strided, 0.5).shape == (8, 6)
+
+
+def test_cheapening_replaces_dropout_and_nothing_else() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.1), nn.Sequential(nn.Dropout(0.3), nn.Dropout2d(0.2))).eval()
+    names = list(model.state_dict())
+    cheapen_dropout(model)
+    assert [type(m).__name__ for m in model.modules() if not list(m.children())] == [
+        "Linear", "ByteDropout", "ByteDropout", "Dropout2d"
+    ]
+    assert list(model.state_dict()) == names
+    assert not any(m.training for m in model.modules())
+    assert "26/256" in repr(model)
+
+
+def reference(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None, scale: float) -> torch.Tensor:
+    out = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+    return out.transpose(1, 2)
+
+
+@pytest.mark.parametrize("masked", ["none", "keys", "causal", "float"])
+@pytest.mark.parametrize("length", [1, 24, 130])
+def test_short_attention_is_attention(masked: str, length: int) -> None:
+    torch.manual_seed(0)
+    shape = (3, 2, length, 16)
+    q, k, v = (torch.randn(shape).bfloat16().requires_grad_() for _ in range(3))
+    mask: torch.Tensor | None = None
+    if masked != "none":
+        keys = torch.arange(length) < torch.tensor([length, max(1, length // 2), 1])[:, None]
+        mask = keys[:, None, None, :].expand(3, 1, length, length)
+    if masked == "causal":
+        assert mask is not None
+        mask = mask & torch.ones(length, length, dtype=torch.bool).tril()
+    exact_mask = mask
+    if masked == "float":
+        assert mask is not None
+        mask = torch.zeros(mask.shape).masked_fill(~mask, torch.finfo(torch.bfloat16).min).bfloat16()
+    out, weights = short_attention(nn.Identity(), q, k, v, mask)
+    assert weights is None
+    exact = [tensor.detach().double().requires_grad_() for tensor in (q, k, v)]
+    slow = reference(*exact, exact_mask, 16**-0.5)  # type: ignore[call-arg, arg-type]
+    assert out.shape == (3, length, 2, 16)
+    torch.testing.assert_close(out.double(), slow, rtol=0.03, atol=0.03)
+    upward = torch.randn(out.shape)
+    out.backward(upward.bfloat16())
+    slow.backward(upward.double())
+    for mine, theirs in zip((q, k, v), exact, strict=True):
+        assert mine.grad is not None
+        assert theirs.grad is not None
+        torch.testing.assert_close(mine.grad.double(), theirs.grad, rtol=0.05, atol=0.06)
+
+
+def test_what_is_long_or_float32_goes_to_the_fused_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+    asked: list[int] = []
+
+    def fused(module: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
+        asked.append(query.shape[2])
+        return query, None
+
+    monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS._global_mapping, "sdpa", fused)
+    for dtype, length in ((torch.float32, 8), (torch.bfloat16, LONGEST + 1), (torch.bfloat16, LONGEST)):
+        q = torch.zeros(1, 1, length, 4, dtype=dtype)
+        short_attention(nn.Identity(), q, q, q, None)
+    assert asked == [8, LONGEST + 1]
+
+
+def test_a_model_attends_alike_and_saves_its_own_attention(tiny_encoder: Any, tmp_path: Any) -> None:
+    from clue_cli.encoders.loading import load_encoder
+    from clue_cli.precision import compute_in_bf16
+
+    plain, short = (load_encoder(str(tiny_encoder)).eval() for _ in range(2))
+    for encoder in (plain, short):
+        compute_in_bf16(encoder)
+    assert use_short_attention(short.model)
+    ids = torch.randint(5, 90, (3, 20))
+    mask = torch.arange(20) < torch.tensor([20, 11, 4])[:, None]
+    with torch.no_grad():
+        a, b = (encoder(ids, mask, torch.zeros_like(ids)) for encoder in (plain, short))
+    torch.testing.assert_close(a[mask].float(), b[mask].float(), rtol=0.05, atol=0.05)
+    short.save(tmp_path / "saved")
+    assert "clue_short" not in (tmp_path / "saved" / "config.json").read_text("utf-8")

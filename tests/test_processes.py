@@ -1,0 +1,56 @@
+"""Two processes under `accelerate launch` against one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from clue_cli.record import Record
+from tests.processes_script import main
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.slow
+def test_two_processes_are_as_one(tiny_encoder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    threads = torch.get_num_threads()
+    one, two = tmp_path / "one", tmp_path / "two"
+    try:
+        main(tiny_encoder, one, one / "run")
+    finally:
+        torch.set_num_threads(threads)
+    told = capfd.readouterr()
+    launch = [
+        sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--cpu", "--num_machines", "1",
+        "--mixed_precision", "no", "--dynamo_backend", "no", "--num_cpu_threads_per_process", "1",
+        "--main_process_port", "0",
+    ]  # fmt: skip
+    script = [str(ROOT / "tests" / "processes_script.py"), str(tiny_encoder), str(two), str(one / "run")]
+    done = subprocess.run(
+        [*launch, *script], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+
+    mine, theirs = load_file(str(one / "gradients.safetensors")), load_file(str(two / "gradients.safetensors"))
+    assert mine.keys() == theirs.keys()
+    size = torch.cat([gradient.flatten() for gradient in mine.values()]).norm()
+    difference = torch.cat([(mine[name] - theirs[name]).flatten() for name in mine]).norm()
+    assert float(difference / size) < 1e-5
+
+    records = [Record.load(where / "run") for where in (one, two)]
+    assert [record.processes for record in records] == [1, 2]
+    for alone, together in zip(*(record.epochs for record in records), strict=True):
+        assert alone.step == together.step
+        assert alone.loss == pytest.approx(together.loss, rel=1e-5)
+        assert alone.figures == together.figures
+    assert records[0].results[0].figures == records[1].results[0].figures
+    assert (one / "answers.jsonl").read_bytes() == (two / "answers.jsonl").read_bytes()
+    # Only the main process tells: every line once.
+    assert done.stderr.count("epoch 1/2") == told.err.count("epoch 1/2") == 1
+    assert done.stdout.count("next: ") == told.out.count("next: ") == 1

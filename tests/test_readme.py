@@ -1,0 +1,74 @@
+"""What the README says about a user's own data is done here as it stands, on the README's own rows."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from clue_cli.main import run
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+OWN = README[README.index("## Your own data") : README.index("## Answers")]
+BLOCKS = re.findall(r"```(?:\w*)\n(.*?)```", OWN, re.DOTALL)
+SMALL = ["--epochs", "1", "--device", "cpu"]
+
+
+def block(start: str) -> str:
+    [found] = [text for text in BLOCKS if text.lstrip().startswith(start)]
+    return found
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    import torch
+
+    torch.set_num_threads(1)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mydata").mkdir()
+    return tmp_path
+
+
+def test_a_classifier_from_rows_and_a_label_file(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = block('{"sentence"')
+    labels = {json.loads(row)["label"] for row in rows.splitlines()}
+    for split in ("train", "dev"):
+        (place / "mydata" / f"{split}.jsonl").write_text(rows, encoding="utf-8")
+    (place / "labels.txt").write_text("".join(label + "\n" for label in sorted(labels)), encoding="utf-8")
+    _, *arguments = shlex.split(block("clue train tnews --data mydata"))
+    assert run([*arguments, *SMALL]) == 0, capsys.readouterr().err
+    assert list((place / "runs" / "tnews").iterdir())
+
+
+def test_an_entity_model_from_a_task_file(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "mydata" / "task.toml").write_text(block("family ="), encoding="utf-8")
+    [row] = re.findall(r'`(\{"content".*?\})`', OWN, re.DOTALL)
+    for split, verb in (("train", "去"), ("dev", "到")):
+        text = json.dumps(json.loads(row), ensure_ascii=False).replace("去", verb)
+        (place / "mydata" / f"{split}.jsonl").write_text(text + "\n", encoding="utf-8")
+    (place / "notes.txt").write_text("李雷在北京\n", encoding="utf-8")
+    data, train, predict = (shlex.split(line)[1:] for line in block("clue data mydata").splitlines())
+    assert run(data) == 0, capsys.readouterr()
+    assert run([*train, *SMALL]) == 0, capsys.readouterr().err
+    [made] = (place / "runs" / "mydata").iterdir()
+    capsys.readouterr()
+    assert run([str(made) if word == "runs/mydata/..." else word for word in predict]) == 0
+    shown = re.sub(r"\[| (?:person|place)\]", "", capsys.readouterr().out)
+    assert "李雷在北京" in shown
+
+
+def test_every_command_of_the_first_table_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each verb and option in it exists; what the commands do is tested verb by verb."""
+    table = re.findall(r"^\| .*? \| (`clue .*?) \|$", README, re.MULTILINE)
+    assert len(table) >= 7
+    for command in (one for cell in table for one in re.findall(r"`(clue [^`]*)`", cell)):
+        verb, *words = shlex.split(command)[1:]
+        assert run([verb, "--help"]) == 0
+        shown = capsys.readouterr().out
+        for word in words:
+            if word.startswith("-"):
+                assert re.search(rf"(?<![\w-]){word}(?![\w-])", shown), command

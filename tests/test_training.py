@@ -1,0 +1,461 @@
+"""The training loop: repeatable, resumable after any end, exact, and honest about what stops it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import clue_cli.training as training_module
+from clue_cli import console
+from clue_cli.contract import Answering
+from clue_cli.errors import RunError, UserError
+from clue_cli.evaluation import evaluate_run
+from clue_cli.model import Model
+from clue_cli.record import Record
+from clue_cli.runs import prepare, train
+from clue_cli.training import Interrupted, Training
+from tests.engine_cases import fingerprints, request
+
+STILL = {"dropout": 0.0, "attention_dropout": 0.0, "head_dropout": 0.0}
+"""No noise, so that gradients can be compared."""
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    console.configure(quiet=True)
+    yield
+    torch.set_num_threads(threads)
+    console.configure()
+
+
+def gradients(training: Training) -> dict[str, torch.Tensor]:
+    """The summed gradients of the first step of an epoch, of which no weight moves."""
+    indices = np.arange(len(training.table))[:16]
+    training.stepper.discard()
+    training.model.train()
+    torch.manual_seed(0)
+    _, weight = training._gradients(indices)
+    return {
+        name: total.clone() / weight for name, total in zip(training.stepper.names, training.stepper.sums, strict=True)
+    }
+
+
+def close(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor], tolerance: float = 1e-5) -> bool:
+    scale = max(float(value.abs().max()) for value in a.values())
+    return all(float((a[name] - b[name]).abs().max()) <= tolerance * scale for name in a)
+
+
+# ---------------------------------------------------------------------- a whole run
+
+
+def test_a_run_learns_and_records_what_clue_eval_finds_again(tiny_encoder: Path, tmp_path: Path) -> None:
+    path, record = train(request("tnews", tiny_encoder, tmp_path / "run", limit=None, options={"learning_rate": 5e-3}))
+    assert sorted(p.name for p in path.iterdir()) == ["log.jsonl", "model", "predictions.dev.jsonl", "record.json"]
+    stored = Record.load(path)
+    assert (stored.status, stored.chosen_epoch, len(stored.epochs)) == ("finished", record.chosen_epoch, 2)
+    assert stored.epochs[1].loss < stored.epochs[0].loss
+    dev = stored.result("accuracy", "dev")
+    assert dev is not None
+    assert dev.figures == stored.epochs[record.chosen_epoch - 1].figures["accuracy"]
+    assert dev.figures["accuracy"] == max(epoch.figures["accuracy"]["accuracy"] for epoch in stored.epochs)
+    lines = [json.loads(line) for line in (path / "predictions.dev.jsonl").read_text("utf-8").splitlines()]
+    assert len(lines) == 24
+    found = evaluate_run(path, limit=24, precision="float32", device="cpu", save=False)
+    assert dict(found.result.scores["accuracy"].figures) == dev.figures
+    again = [
+        found.result.task.answer_fields(e, p, Answering(), probabilities=True) for e, p in found.result.pairs
+    ]
+    assert json.loads(json.dumps(again)) == [line["prediction"] for line in lines]
+
+
+def test_the_best_epoch_is_kept_and_waiting_ends_the_run(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = iter([0.3, 0.5, 0.4, 0.5, 0.9])
+    monkeypatch.setattr("clue_cli.evaluation.DevResult.primary", lambda self, metric: next(figures))
+    _, record = train(request("tnews", tiny_encoder, tmp_path / "run", options={"epochs": 5, "patience": 2}))
+    assert (record.chosen_epoch, len(record.epochs)) == (2, 4)
+    monkeypatch.undo()
+    dev = record.result("accuracy", "dev")
+    assert dev is not None
+    found = evaluate_run(tmp_path / "run", limit=24, precision="float32", device="cpu", save=False)
+    assert dict(found.result.scores["accuracy"].figures) == dev.figures == record.epochs[1].figures["accuracy"]
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(tiny_encoder: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        train(request("tnews", tiny_encoder, tmp_path / name))
+    assert fingerprints(tmp_path / "a") == fingerprints(tmp_path / "b")
+    train(request("tnews", tiny_encoder, tmp_path / "c", seed=4))
+    assert fingerprints(tmp_path / "a") != fingerprints(tmp_path / "c")
+
+
+HEADS = [
+    ("tnews", None), ("afqmc", None), ("cluener", "softmax"), ("cluener", "crf"), ("cluener", "globalpointer"),
+    ("cluener", "efficient-globalpointer"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("task", "head"), HEADS)
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_every_head_trains_moves_all_its_weights_and_answers_the_same_when_loaded(
+    tiny_encoder: Path, tmp_path: Path, task: str, head: str | None, precision: str
+) -> None:
+    asked = request(task, tiny_encoder, tmp_path / "run", head, limit=32, eval_limit=8, precision=precision)
+    job = prepare(asked)
+    before = {name: weight.detach().clone() for name, weight in job.stepper.master_weights().items()}
+    job.run()
+    for name, weight in job.stepper.master_weights().items():
+        assert torch.isfinite(weight).all(), name
+        # Keys' biases shift all scores of a row alike: their gradient is zero but for rounding.
+        assert not torch.equal(weight, before[name]) or name.endswith("key.bias"), name
+    with job.full_precision():
+        job.model.save(tmp_path / "last")
+    loaded = Model.load(tmp_path / "last").to_device("cpu", precision)
+    features = list(job.table)[:8]
+    # A head whose scores differ in the last bit could decode to something else.
+    mine, theirs = (m.predict(features, Answering()) for m in (job.model, loaded))
+    assert repr(mine) == repr(theirs)
+    assert len(mine) == 8
+    assert json.loads((tmp_path / "last/encoder/config.json").read_text("utf-8")).get("_attn_implementation") is None
+    assert "clue_short" not in (tmp_path / "last/encoder/config.json").read_text("utf-8")
+
+
+# ---------------------------------------------------------------------- interrupted and continued
+
+
+class Crash(BaseException):
+    """As good as `kill -9`: nothing of ours catches it but to record it."""
+
+
+def crash_at(monkeypatch: pytest.MonkeyPatch, target: Any, name: str, call: int) -> None:
+    """Let the `call`-th call of `target.name` raise instead."""
+    original, count = getattr(target, name), iter(range(1, 10_000))
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if next(count) == call:
+            raise Crash
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(target, name, wrapped)
+
+
+CRASHES: list[tuple[str, Any, str, int]] = [
+    ("in a step", Training, "_step", 2),
+    ("in the second epoch", Training, "_step", 5),
+    ("while scoring", training_module, "evaluate", 1),
+    ("before the model is kept", Training, "_keep", 1),
+    ("while the answers are written", training_module, "write_predictions", 1),
+    ("before the first checkpoint of an epoch", training_module, "save_checkpoint", 2),
+    ("before a checkpoint inside an epoch", training_module, "save_checkpoint", 3),
+    ("while the record is written", Record, "save", 3),
+    ("while state.json is replaced", os, "fsync", 30),
+]
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Runs that nothing interrupted, made once."""
+    made: dict[tuple[str, str | None], Path] = {}
+
+    def make(task: str, head: str | None = None) -> Path:
+        if (task, head) not in made:
+            made[task, head] = tmp_path_factory.mktemp("whole") / "run"
+            train(request(task, tiny_encoder, made[task, head], head))
+        return made[task, head]
+
+    return make
+
+
+@pytest.mark.parametrize(("when", "target", "name", "call"), CRASHES, ids=[crash[0] for crash in CRASHES])
+def test_a_run_that_crashed_ends_as_if_it_had_not(
+    tiny_encoder: Path, tmp_path: Path, whole: Callable[..., Path], monkeypatch: pytest.MonkeyPatch,
+    when: str, target: Any, name: str, call: int,
+) -> None:
+    # A checkpoint after every step, so that each kind of moment is met.
+    asked = request("tnews", tiny_encoder, tmp_path / "run", save_minutes=0.0)
+    crash_at(monkeypatch, target, name, call)
+    with pytest.raises(Crash):
+        train(asked)
+    monkeypatch.undo()
+    assert Record.load(tmp_path / "run").status != "finished"
+    _, record = train(replace(asked, resume=True))
+    assert fingerprints(tmp_path / "run") == fingerprints(whole("tnews"))
+    expected = Record.load(whole("tnews"))
+    assert [(e.epoch, e.step, e.loss, e.figures) for e in record.epochs] == [
+        (e.epoch, e.step, e.loss, e.figures) for e in expected.epochs
+    ]
+    assert (record.chosen_epoch, record.status) == (expected.chosen_epoch, "finished")
+    assert [(r.metric, r.figures, r.errors) for r in record.results] == [
+        (r.metric, r.figures, r.errors) for r in expected.results
+    ]
+    assert not (tmp_path / "run" / "last").exists()
+
+
+@pytest.mark.parametrize(("task", "head"), [("tnews", None), ("cluener", "crf")])
+@pytest.mark.parametrize("step", [1, 3, 6])
+def test_a_signal_stops_after_the_step_and_the_run_continues(
+    tiny_encoder: Path, tmp_path: Path, whole: Callable[..., Path], monkeypatch: pytest.MonkeyPatch,
+    task: str, head: str | None, step: int,
+) -> None:
+    asked = request(task, tiny_encoder, tmp_path / "run", head)
+    original, count = Training._step, iter(range(1, 1000))
+
+    def wrapped(self: Training, indices: Any) -> Any:
+        if next(count) == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, indices)
+
+    monkeypatch.setattr(Training, "_step", wrapped)
+    with pytest.raises(Interrupted) as stopped:
+        train(asked)
+    monkeypatch.undo()
+    assert stopped.value.exit_status == 143
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    record = Record.load(tmp_path / "run")
+    assert record.status == "interrupted"
+    train(replace(asked, resume=True))
+    assert fingerprints(tmp_path / "run") == fingerprints(whole(task, head))
+
+
+def test_a_second_ctrl_c_stops_at_once(tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = []
+
+    def step(self: Training, indices: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        done.append(1)
+
+    monkeypatch.setattr(Training, "_step", step)
+    with pytest.raises(KeyboardInterrupt):
+        train(request("tnews", tiny_encoder, tmp_path / "run"))
+    assert (done, Record.load(tmp_path / "run").status) == ([], "interrupted")
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from clue_cli import checkpoint
+from clue_cli.runs import train
+from tests.engine_cases import request
+import torch
+torch.set_num_threads(1)
+original, count = os.fsync, iter(range(1, 1000))
+def fsync(handle):
+    if next(count) == 9:
+        os.kill(os.getpid(), signal.SIGKILL)
+    original(handle)
+os.fsync = fsync
+train(request("tnews", Path(sys.argv[1]), Path(sys.argv[2]), save_minutes=0.0))
+"""
+
+
+def test_a_killed_process_continues_to_the_same_bits(
+    tiny_encoder: Path, tmp_path: Path, whole: Callable[..., Path]
+) -> None:
+    here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tiny_encoder), str(tmp_path / "run")], env=here, capture_output=True, text=True
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert Record.load(tmp_path / "run").status == "running"
+    train(replace(request("tnews", tiny_encoder, tmp_path / "run"), resume=True))
+    assert fingerprints(tmp_path / "run") == fingerprints(whole("tnews"))
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_anew(
+    tiny_encoder: Path, tmp_path: Path, whole: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = request("tnews", tiny_encoder, tmp_path / "run")
+    prepare(asked)
+    for path in (tmp_path / "run" / "last").iterdir():
+        path.unlink()
+    train(replace(asked, resume=True))
+    assert fingerprints(tmp_path / "run") == fingerprints(whole("tnews"))
+
+
+def test_resume_refuses_what_would_be_another_run(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = request("tnews", tiny_encoder, tmp_path / "run", group="abc")
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        crash_at(patch, Training, "_step", 4)
+        train(asked)
+    before = (tmp_path / "run" / "record.json").read_bytes()
+    again = replace(asked, resume=True)
+    changes: list[tuple[Any, str]] = [
+        (replace(again, options={**again.options, "batch_size": 8, "learning_rate": 2e-3}), "--batch-size 16 became 8"),
+        (replace(again, options={**again.options, "learning_rate": 2e-3}), "--learning-rate 0.001 became 0.002"),
+        (replace(again, seed=5), "seed changed from 3 to 5"),
+        (replace(again, limit=30), "train gave 40 rows and now 30 (--limit"),
+        (replace(again, precision="bf16"), "precision changed"),
+        (replace(request("cluener", tiny_encoder, tmp_path / "run"), resume=True), "task changed from ['tnews'"),
+    ]
+    for changed, message in changes:
+        with pytest.raises(UserError) as error:
+            train(changed)
+        assert message in str(error.value)
+        assert "\n" not in str(error.value)
+    assert (tmp_path / "run" / "record.json").read_bytes() == before
+    for path in (tmp_path / "run" / "last").glob("*.safetensors"):
+        path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UserError, match="damaged"):
+        train(again)
+    assert (tmp_path / "run" / "record.json").read_bytes() == before
+
+
+def test_a_continued_run_keeps_its_group_and_a_finished_one_is_not_continued(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = request("tnews", tiny_encoder, tmp_path / "run", group="abc", limit=16, options={"epochs": 1})
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        crash_at(patch, Training, "_step", 1)
+        train(asked)
+    _, record = train(replace(asked, resume=True, group=None))
+    assert record.group == Record.load(tmp_path / "run").group == "abc"
+    with pytest.raises(UserError, match="finished"):
+        train(replace(asked, resume=True))
+    with pytest.raises(UserError, match="there is no run"):
+        train(replace(asked, resume=True, output=tmp_path / "nothing"))
+    with pytest.raises(UserError, match="--resume needs"):
+        train(replace(asked, resume=True, output=None))
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_last_good_checkpoint(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, count = Training._backward, iter(range(1, 1000))
+
+    def wrapped(self: Training, features: Any) -> Any:
+        loss, weight = original(self, features)
+        return (float("nan") if next(count) == 5 else loss), weight
+
+    asked = request("tnews", tiny_encoder, tmp_path / "run")
+    monkeypatch.setattr(Training, "_backward", wrapped)
+    with pytest.raises(RunError, match="loss of step 5 is not finite") as error:
+        train(asked)
+    assert str(tmp_path / "run" / "last") in str(error.value)
+    monkeypatch.undo()
+    record = Record.load(tmp_path / "run")
+    assert record.status == "failed"
+    assert "step 5" in str(record.error)
+    assert json.loads((tmp_path / "run/last/state.json").read_text("utf-8"))["step"] == 3
+    train(replace(asked, resume=True))
+
+
+# ---------------------------------------------------------------------- one step
+
+
+def test_smaller_micro_batches_and_a_full_memory_give_the_same_gradients(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = prepare(request("cluener", tiny_encoder, tmp_path / "run", "globalpointer", options=STILL))
+    expected = gradients(job)
+    job.progress.budget = 100
+    assert close(expected, gradients(job))
+    job.progress.budget = 10_000
+    sizes = []
+
+    def forward(self: Model, batch: Any, *, want_loss: bool = False) -> Any:
+        sizes.append(len(batch["input_ids"]))
+        if sizes[-1] > 3:
+            raise torch.OutOfMemoryError("not enough")
+        return original(self, batch, want_loss=want_loss)
+
+    original = Model.forward
+    monkeypatch.setattr(Model, "forward", forward)
+    console.configure()
+    assert close(expected, gradients(job))
+    assert close(expected, gradients(job))
+    assert sizes[0] == 16
+    assert capsys.readouterr().err.count("out of device memory") == 1
+    monkeypatch.setattr(Model, "forward", lambda *a, **k: (_ for _ in ()).throw(torch.OutOfMemoryError("none")))
+    with pytest.raises(RunError, match="one example does not fit"):
+        gradients(job)
+
+
+def test_a_full_memory_ends_also_where_units_are_of_several_features(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = prepare(request("tnews", tiny_encoder, tmp_path / "run"))
+    job.table.units = job.table.units // 2
+    monkeypatch.setattr(Model, "forward", lambda *a, **k: (_ for _ in ()).throw(torch.OutOfMemoryError("none")))
+    with pytest.raises(RunError, match="one example does not fit"):
+        job._gradients(np.arange(8))
+
+
+def test_gradient_checkpointing_changes_no_gradient(tiny_encoder: Path, tmp_path: Path) -> None:
+    plain, saving = (
+        gradients(
+            prepare(request("tnews", tiny_encoder, tmp_path / str(on), options={**STILL, "gradient_checkpointing": on}))
+        )
+        for on in (False, True)
+    )
+    assert close(plain, saving, 1e-6)
+
+
+def test_fgm_adds_the_gradient_at_moved_embeddings_and_puts_them_back(tiny_encoder: Path, tmp_path: Path) -> None:
+    plain = prepare(request("tnews", tiny_encoder, tmp_path / "plain", options=STILL))
+    moved = prepare(request("tnews", tiny_encoder, tmp_path / "fgm", options={**STILL, "fgm": 0.5}))
+    table = moved.model.encoder.model.get_input_embeddings().weight
+    before = table.detach().clone()
+    found = gradients(moved)
+    assert torch.equal(table, before)
+    first = gradients(plain)
+    # The slow statement: the plain gradient, and the one at embeddings moved along it.
+    own = plain.model.encoder.model.get_input_embeddings().weight
+    direction = next(first[name] for name, p in zip(plain.stepper.names, plain.stepper.computing, strict=True) if p is own)
+    own.data.add_(0.5 * direction / direction.norm())
+    second = gradients(plain)
+    assert close({name: first[name] + second[name] for name in first}, found)
+    assert not close(first, second, 1e-3)
+
+
+def test_r_drop_is_the_mean_loss_and_the_weighted_divergence_of_two_passes(tiny_encoder: Path, tmp_path: Path) -> None:
+    noise = {"r_drop": 4.0}
+    job = prepare(request("tnews", tiny_encoder, tmp_path / "run", options=noise))
+    found = gradients(job)
+    job.model.zero_grad()
+    torch.manual_seed(0)
+    batch = job.model.batch([job.table[i] for i in range(16)])
+    first, second = (job.model(batch, want_loss=True) for _ in range(2))
+    p, q = (torch.log_softmax(output.scores, -1) for output in (first, second))
+    kl = torch.nn.functional.kl_div
+    divergence = (kl(p, q, reduction="sum", log_target=True) + kl(q, p, reduction="sum", log_target=True)) / 2
+    ((first.loss_sum + second.loss_sum) / 2 + 4.0 * divergence).backward()
+    slow = {
+        name: parameter.grad / float(first.weight)
+        for name, parameter in zip(job.stepper.names, job.stepper.computing, strict=True)
+    }
+    assert close(slow, found)
+
+
+def test_r_drop_is_refused_where_a_head_has_none(tiny_encoder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="has no R-Drop"):
+        train(request("cluener", tiny_encoder, tmp_path / "a" / "run", "crf", options={"r_drop": 1.0}))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_class_weights_weigh_labels_by_their_rarity(tiny_encoder: Path, tmp_path: Path) -> None:
+    job = prepare(request("afqmc", tiny_encoder, tmp_path / "run", options={**STILL, "class_weights": "balanced"}))
+    labels = np.array([feature.targets["labels"] for feature in job.table])
+    counts = np.bincount(labels, minlength=2)
+    batch = job.model.batch(list(job.table))
+    output = job.model(batch, want_loss=True)
+    slow = torch.nn.functional.cross_entropy(
+        output.scores, batch["labels"], weight=torch.tensor(40 / (2 * counts), dtype=torch.float32)
+    )
+    assert (output.loss_sum / output.weight).item() == pytest.approx(slow.item(), rel=1e-5)
