@@ -64,7 +64,11 @@ TASK = MarkedSpans(
     counts={"train": 1_244, "dev": 304, "test1.0": 290, "test1.1": 2_574},
     submissions={"test1.0": "cluewsc10_predict.json", "test1.1": "cluewsc11_predict.json"},
     recipe={"epochs": 30},
-    recipes={"base": {"batch_size": 16}, "large": {"batch_size": 16}},
+    recipes={
+        "small": {"epochs": 10, "learning_rate": 2e-4},
+        "base": {"batch_size": 16},
+        "large": {"batch_size": 16},
+    },
     named_recipes={"clue-bert4keras": {"epochs": 30}},
     hub="cluewsc2020",
 )

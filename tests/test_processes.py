@@ -27,7 +27,7 @@ def test_two_processes_are_as_one(tiny_encoder: Path, tmp_path: Path, capfd: pyt
         torch.set_num_threads(threads)
     told = capfd.readouterr()
     launch = [
-        sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--cpu", "--num_machines", "1",
+        sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--multi_gpu", "--num_machines", "1",
         "--mixed_precision", "no", "--dynamo_backend", "no", "--num_cpu_threads_per_process", "1",
         "--main_process_port", "0",
     ]  # fmt: skip

@@ -81,6 +81,10 @@ class Entities(TaskBase):
         "small": {"learning_rate": 1e-3},
         "base": {"learning_rate": 3e-5},
         "large": {"learning_rate": 2e-5},
+        # Transitions start at zero and move too little at the encoder's rate: 2.8 points of span F1 with mini-zh.
+        "crf:small": {"head_learning_rate": 1e-2},
+        "crf:base": {"head_learning_rate": 1e-3},
+        "crf:large": {"head_learning_rate": 1e-3},
     }
 
     # ---------------------------------------------------------------- reading
