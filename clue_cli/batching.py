@@ -45,7 +45,7 @@ def steps_of_epoch(
     order = random.permutation(len(starts))
     # What is left over is drawn before sorting, so that the short step is a random one and not the longest texts.
     whole = len(order) // batch_size * batch_size
-    batches = []
+    batches: list[np.ndarray] = []
     for begin in range(0, whole, batch_size * WINDOW):
         part = order[begin : min(begin + batch_size * WINDOW, whole)]
         part = part[np.argsort(longest[part], kind="stable")]
@@ -85,7 +85,8 @@ def share_of_process(indices: np.ndarray, units: np.ndarray, process: int, proce
         return indices
     step_units = units[indices]
     ordinal = np.cumsum(np.r_[False, step_units[1:] != step_units[:-1]])
-    return indices[ordinal % processes == process]
+    share: np.ndarray = indices[ordinal % processes == process]
+    return share
 
 
 def collate(task: Task, features: Sequence[Feature], pad_id: int) -> dict[str, Tensor]:

@@ -24,7 +24,7 @@ STATE = "state.json"
 
 
 def save_checkpoint(directory: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-    """Make `tensors` and `state` (JSON values, with `step`) the checkpoint of `directory`. RunError if it can't be written."""
+    """Make `tensors` and `state` (JSON values, with `step`) the checkpoint of `directory`; RunError if it cannot be."""
     from safetensors.torch import save_file
 
     name = f"step-{state['step']}-{state['epoch']}.safetensors"

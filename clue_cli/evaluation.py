@@ -64,7 +64,8 @@ def evaluate(model: Model, examples: Sequence[Example], options: Answering | Non
 
     Under several processes each gets the whole result. UserError where no example is labelled.
     """
-    from clue_cli.prediction import Predictor, Processes
+    from clue_cli.pipeline import Processes
+    from clue_cli.prediction import Predictor
 
     tally = Tally()
     predictor = Predictor(model, tally=tally, processes=Processes.current())

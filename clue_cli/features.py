@@ -147,7 +147,8 @@ class FeatureTable(Sequence[Feature]):
         for name, (values, offsets) in self.columns.items():
             rows, end = (len(values), len(values)) if offsets is None else (len(offsets) - 1, int(offsets[-1]))
             if rows != len(self) or end != len(values):
-                raise ValueError(f"column {name} has {rows} rows and {len(values)} values, expected {len(self)} and {end}")
+                found = f"{rows} rows and {len(values)} values"
+                raise ValueError(f"column {name} has {found}, expected {len(self)} and {end}")
 
 
 def cache_directory() -> Path:

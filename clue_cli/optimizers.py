@@ -91,7 +91,8 @@ class Stepper:
             ("encoder", encoder, recipe.learning_rate),
             ("head", head, recipe.head_learning_rate or recipe.learning_rate),
         ):
-            decaying, free = [], []
+            decaying: list[Tensor] = []
+            free: list[Tensor] = []
             for name, parameter in module.named_parameters():
                 if not parameter.requires_grad:
                     continue

@@ -35,9 +35,11 @@ class Processes:
 
 class _Launched(Processes):
     def __init__(self) -> None:
+        import torch
         from accelerate import PartialState
 
-        state = PartialState()
+        # Without GPUs it must be told so: else each process would take itself for the only one.
+        state = PartialState(cpu=not torch.cuda.is_available())
         self.rank, self.size = state.process_index, state.num_processes
 
     def gather(self, mine: T) -> list[T]:

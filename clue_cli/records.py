@@ -18,6 +18,8 @@ def find_records(places: Iterable[str | Path]) -> list[Path]:
     """
     found: dict[Path, Path] = {}
     for place in map(Path, places):
+        if place.is_file() and place.suffix != ".json":
+            raise UserError("is neither a directory nor a record (.json)", where=str(place))
         if place.is_file():
             found.setdefault(place.resolve(), place)
         elif not place.is_dir():

@@ -58,6 +58,9 @@ def find_task(name: str) -> Task:
         return cast("Task", load_object(f"{PACKAGE}.families.own:read_task_file")(directory / OWN_FILE))
     if Path(name).is_dir():
         raise UserError(f"this directory has no {OWN_FILE} that says what its data are", where=name)
+    if Path(name).is_file():
+        hint = f"its directory, with a {OWN_FILE} in it, is a task; with --labels FILE --data {name} it serves a task"
+        raise UserError("is a file; a task was expected", where=name, hint=hint)
     if "/" in name or name.endswith(".toml"):
         raise UserError("does not exist", where=name)
     raise UserError(did_you_mean(name, found.tasks, "task"))

@@ -76,12 +76,14 @@ class Progress:
     budget: int = TRAINING_TOKENS
 
     def as_dict(self) -> dict[str, Any]:
+        """The fields as JSON values."""
         values = dict(vars(self))
         values["best"] = None if self.best == -math.inf else self.best
         return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Progress:
+        """Inverse of `as_dict`; other fields are passed over."""
         known = {name: values[name] for name in cls().__dict__ if name in values}
         if known.get("best") is None:
             known["best"] = -math.inf
@@ -104,7 +106,7 @@ class Processes:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
         torch.distributed.all_reduce(flat)
-        for tensor, piece in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
+        for tensor, piece in zip(tensors, torch.split(flat, [t.numel() for t in tensors]), strict=True):
             tensor.copy_(piece.view_as(tensor))
 
     def agree(self, *flags: bool, device: torch.device) -> list[bool]:
@@ -382,7 +384,7 @@ class Training:
     # ------------------------------------------------------------------ keeping and coming back
 
     def _save(self) -> None:
-        """Write the checkpoint and the record (main process); the others hand over the state of their noise and wait."""
+        """Write the record and the checkpoint (main process); the others hand over the state of their noise."""
         noise = self.processes.gather(random_state(self.model.device))
         if self.processes.main:
             tensors = self.stepper.state()
@@ -407,7 +409,8 @@ class Training:
             }
             restore_random_state(noise, self.model.device)
         except (KeyError, ValueError) as error:
-            raise UserError(f"the checkpoint does not fit the model: {error}", where=str(self.directory / LAST)) from error
+            where = str(self.directory / LAST)
+            raise UserError(f"the checkpoint does not fit the model: {error}", where=where) from error
         old = self.directory / f"{MODEL}.old"
         if self.processes.main:
             if old.exists() and not (self.directory / MODEL).exists():

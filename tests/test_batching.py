@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -72,7 +73,7 @@ def test_micro_batches_keep_order_units_and_budget(split: Split, tokens: int, se
         assert sum(map(len, owners)) == len(set().union(*owners))
         for part, units in zip(parts, owners, strict=True):
             assert len(part) * int(split.lengths[part].max()) <= tokens or len(units) == 1
-        for first, second in zip(parts, parts[1:], strict=False):  # greedy: none could have taken the next unit
+        for first, second in pairwise(parts):  # greedy: none could have taken the next unit
             unit = [i for i in second if split.units[i] == split.units[second[0]]]
             assert (len(first) + len(unit)) * int(split.lengths[first + unit].max()) > tokens
 

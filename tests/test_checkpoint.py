@@ -24,7 +24,8 @@ class Crash(BaseException):
 
 
 def tensors(value: float) -> Tensors:
-    return {"weight/a": torch.full((3, 2), value), "state/step/a": torch.tensor(value), "random/cpu/0": torch.get_rng_state()}
+    noise = torch.get_rng_state()
+    return {"weight/a": torch.full((3, 2), value), "state/step/a": torch.tensor(value), "random/cpu/0": noise}
 
 
 def state(step: int) -> dict[str, Any]:
@@ -39,11 +40,14 @@ def whole(directory: Path) -> int:
 
 
 POINTS: list[tuple[Any, str]] = [
-    (safetensors.torch, "save_file"), (os, "fsync"), (Path, "replace"), (Path, "unlink"), (Path, "iterdir"), (json, "dump"),
-]
+    (safetensors.torch, "save_file"), (os, "fsync"), (Path, "replace"), (Path, "unlink"), (Path, "iterdir"),
+    (json, "dump"),
+]  # fmt: skip
 
 
-def failing(monkeypatch: pytest.MonkeyPatch, target: Any, name: str, call: int, error: BaseException, after: bool) -> list[int]:
+def failing(
+    monkeypatch: pytest.MonkeyPatch, target: Any, name: str, call: int, error: BaseException, after: bool
+) -> list[int]:
     """Let the `call`-th call of `target.name` fail, before or after its work; the list shows whether it came to it."""
     original: Callable[..., Any] = getattr(target, name)
     calls = [0]

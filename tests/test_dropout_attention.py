@@ -75,8 +75,8 @@ def test_cheapening_replaces_dropout_and_nothing_else() -> None:
     assert "26/256" in repr(model)
 
 
-def reference(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None, scale: float) -> torch.Tensor:
-    out = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+def reference(q: Any, k: Any, v: Any, mask: torch.Tensor | None, scale: float) -> torch.Tensor:
+    out: torch.Tensor = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
     return out.transpose(1, 2)
 
 
@@ -100,7 +100,7 @@ def test_short_attention_is_attention(masked: str, length: int) -> None:
     out, weights = short_attention(nn.Identity(), q, k, v, mask)
     assert weights is None
     exact = [tensor.detach().double().requires_grad_() for tensor in (q, k, v)]
-    slow = reference(*exact, exact_mask, 16**-0.5)  # type: ignore[call-arg, arg-type]
+    slow = reference(*exact, exact_mask, 16**-0.5)
     assert out.shape == (3, length, 2, 16)
     torch.testing.assert_close(out.double(), slow, rtol=0.03, atol=0.03)
     upward = torch.randn(out.shape)

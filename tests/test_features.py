@@ -1,4 +1,4 @@
-"""Features as flat arrays: what goes in comes out, from memory and from the cache, which never answers for another option."""
+"""Features as flat arrays: what goes in comes out, from memory and from disk, and the cache answers for no other option."""
 
 from __future__ import annotations
 
@@ -164,10 +164,16 @@ def test_every_option_that_changes_features_changes_their_name(
         return fingerprint(seen[-1])
 
     names = [
-        name(), name("tnews"), name(limit=39), name(seed=4), name(options={"max_length": 40}), name(options={"overlap": 5}),
-        name(options={"segments": "zero"}), name(head="globalpointer"), name(encoder=Path("mini-zh")), name(limit=None),
+        name(), name("tnews"), name(limit=39), name(seed=4), name(options={"max_length": 40}),
+        name(options={"overlap": 5}), name(options={"segments": "zero"}), name(encoder=Path("mini-zh")),
+        name(limit=None),
     ]  # fmt: skip
     assert len(set(names)) == len(names)
+    flat, nested = (
+        {name(head=head) for head in heads}
+        for heads in (("softmax", "crf"), ("globalpointer", "efficient-globalpointer"))
+    )
+    assert (len(flat), len(nested), len(flat | nested)) == (1, 1, 2)
     same = [name(options={"learning_rate": 1.0}), name(options={"epochs": 7}), name(precision="bf16")]
     assert set(same) == {names[0]}
     assert name(limit=None, seed=9) == names[-1]

@@ -268,7 +268,8 @@ def test_a_killed_process_continues_to_the_same_bits(
 ) -> None:
     here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tiny_encoder), str(tmp_path / "run")], env=here, capture_output=True, text=True
+        [sys.executable, "-c", KILLED, str(tiny_encoder), str(tmp_path / "run")],
+        env=here, capture_output=True, text=True,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert Record.load(tmp_path / "run").status == "running"
@@ -417,7 +418,8 @@ def test_fgm_adds_the_gradient_at_moved_embeddings_and_puts_them_back(tiny_encod
     first = gradients(plain)
     # The slow statement: the plain gradient, and the one at embeddings moved along it.
     own = plain.model.encoder.model.get_input_embeddings().weight
-    direction = next(first[name] for name, p in zip(plain.stepper.names, plain.stepper.computing, strict=True) if p is own)
+    pairs = zip(plain.stepper.names, plain.stepper.computing, strict=True)
+    direction = next(first[name] for name, parameter in pairs if parameter is own)
     own.data.add_(0.5 * direction / direction.norm())
     second = gradients(plain)
     assert close({name: first[name] + second[name] for name in first}, found)

@@ -100,6 +100,7 @@ def _slices(evaluation: Evaluation) -> None:
     ]
     numbers = [console.Column(name, right=True) for name in ("items", evaluation.metric)]
     columns = [console.Column("characters"), *numbers]
+    console.result()
     console.table(columns, rows, title=f"{evaluation.metric} by length of the text")
 
 

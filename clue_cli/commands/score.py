@@ -91,6 +91,7 @@ def show_labels(scores: Iterable[Score]) -> None:
             [row["label"], *(f"{100 * row[name]:.2f}" for name in ("precision", "recall", "f1")), row["support"]]
             for row in score.per_label
         ]
+        console.result()
         numbers = [console.Column(name, right=True) for name in ("precision", "recall", "f1", "support")]
         console.table([console.Column("label"), *numbers], rows, title=f"{score.metric} by label")
 

@@ -1,5 +1,8 @@
-"""What a user may hand over by mistake, verb by verb: one line says what and where, the status is 2 (or 1 where work had
-begun), standard output stays empty, and nothing half-written is left behind."""
+"""What a user may hand over by mistake, verb by verb.
+
+One line says what and where, the status is 2 (or 1 where work had begun), standard output stays empty, and nothing
+half-written is left behind.
+"""
 
 from __future__ import annotations
 
@@ -138,7 +141,8 @@ def test_what_real_files_do_is_no_mistake(
     verb: str, tmp_path: Path, trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A byte order mark, CRLF, blank lines, extra fields, U+2028, a text of 100,000 characters, no last line end."""
-    rows = [{**GOOD, "extra": [1, {"a": None}]}, {**GOOD, "sentence": "涨\u2028" + "股市" * 50_000}, {**GOOD, "note": "“”"}]
+    long = {**GOOD, "sentence": "涨\u2028" + "股市" * 50_000}
+    rows = [{**GOOD, "extra": [1, {"a": None}]}, long, {**GOOD, "note": "“”"}]
     content = b"\xef\xbb\xbf" + b"\r\n".join(line(row).strip() for row in rows).replace(b"\r\n", b"\r\n\r\n", 1)
     directory = tmp_path / "data"
     directory.mkdir()
@@ -248,6 +252,7 @@ def test_an_option_of_a_training_is_named(options: list[str], option: str, tmp_p
     ("arguments", "says"),
     [
         (["train", "tnes"], "did you mean tnews"),
+        (["train", __file__], "is a file; a task was expected"),
         (["trian", "tnews"], "train"),
         (["train"], "TASK"),
         (["show", "tnews", "--size", "bas"], "--size"),
@@ -256,6 +261,7 @@ def test_an_option_of_a_training_is_named(options: list[str], option: str, tmp_p
         (["score", "tnews", "--gold", "x"], "--pred"),
         (["score", "tnews", "--gold", "nowhere", "--pred", "nowhere"], "nowhere"),
         (["leaderboard", "nowhere"], "nowhere"),
+        (["leaderboard", __file__], "is neither a directory nor a record"),
         (["leaderboard", "--task", "tnes"], "--task: unknown task 'tnes'; did you mean tnews"),
         (["leaderboard", "--split", "dve"], "--split"),
         (["leaderboard", "--format", "tabel"], "--format"),
