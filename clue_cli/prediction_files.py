@@ -104,6 +104,9 @@ def predict_files(request: Request) -> Summary:
     RowError stops at the first bad row (answers before it are kept in `OUT.part`) unless rows are skipped. Under
     several processes all of them call this, and the main one writes.
     """
+    # torch keeps 1,024 compiled matrix products a thread, some 100 MB that fill up slowly over a long file. Fewer are
+    # enough: a batch needs about five. Read by torch when it first multiplies.
+    os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
     directory = model_directory(request.run)
     form = make_form(request.form, probabilities=request.probabilities)
     _check(request)

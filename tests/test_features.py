@@ -1,4 +1,4 @@
-"""Features as flat arrays: what goes in comes out, from memory and from disk, and the cache answers for no other option."""
+"""Features as flat arrays: what goes in comes out, also from disk, and the cache answers for no other option."""
 
 from __future__ import annotations
 
