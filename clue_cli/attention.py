@@ -21,8 +21,14 @@ LONGEST = 192
 
 
 def short_attention(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, dropout: float = 0.0,
-    scaling: float | None = None, **more: Any,
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **more: Any,
 ) -> tuple[Tensor, None]:
     """Scaled dot-product attention: query, key, value (B, heads, L, D) -> (B, L, heads, D).
 

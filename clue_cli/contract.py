@@ -79,6 +79,7 @@ class Feature:
 
     @property
     def length(self) -> int:
+        """Tokens, special ones included."""
         return len(self.inputs["input_ids"])
 
 
@@ -110,11 +111,13 @@ class Tally:
                 places.append(str(where))
 
     def merge(self, other: Tally) -> None:
+        """Add another tally's counts and places."""
         for reason, amount in other.counts.items():
             self.counts[reason] += amount
             self.places[reason] = (self.places.get(reason, []) + other.places.get(reason, []))[:5]
 
     def as_dict(self) -> dict[str, int]:
+        """Reason -> count."""
         return dict(self.counts)
 
 

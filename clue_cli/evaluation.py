@@ -51,8 +51,14 @@ class DevResult:
 
         return [
             Result(
-                metric=name, split=split, primary=value.primary, figures=dict(value.figures), errors=dict(value.errors),
-                items=value.items, per_label=list(value.per_label), threshold=self.threshold,
+                metric=name,
+                split=split,
+                primary=value.primary,
+                figures=dict(value.figures),
+                errors=dict(value.errors),
+                items=value.items,
+                per_label=list(value.per_label),
+                threshold=self.threshold,
                 threshold_origin=self.threshold_origin,
             )
             for name, value in self.scores.items()
@@ -86,7 +92,8 @@ def tune_threshold(model: Model, examples: Sequence[Example], *, floor: float = 
     """
     if not model.head.thresholded:
         raise UserError(
-            f"the head {model.settings.head} has no threshold to tune", where="--tune-threshold",
+            f"the head {model.settings.head} has no threshold to tune",
+            where="--tune-threshold",
             hint="globalpointer and efficient-globalpointer have",
         )
     result = evaluate(model, examples, Answering(threshold=floor))
@@ -144,7 +151,8 @@ class Evaluation:
         found = []
         for low, end in zip(LENGTHS, (*LENGTHS[1:], None), strict=True):
             pairs = [
-                pair for pair in self.result.pairs
+                pair
+                for pair in self.result.pairs
                 if (size := sum(map(len, pair[0].texts))) >= low and (end is None or size < end)
             ]
             if pairs:
@@ -156,16 +164,27 @@ class Evaluation:
     def as_dict(self) -> dict[str, Any]:
         """Everything as JSON values."""
         return {
-            "split": self.split, "sample": self.data.sample, "threshold": self.result.threshold,
-            "threshold_origin": self.result.threshold_origin, "left_out": self.result.tally.as_dict(),
+            "split": self.split,
+            "sample": self.data.sample,
+            "threshold": self.result.threshold,
+            "threshold_origin": self.result.threshold_origin,
+            "left_out": self.result.tally.as_dict(),
             "metrics": [value.as_dict() for value in self.result.scores.values()],
             "by_length": [asdict(piece) for piece in self.by_length()],
         }
 
 
 def evaluate_run(
-    run: Path, *, split: str = "dev", data: str | None = None, encoding: str = "utf-8", limit: int | None = None,
-    threshold: float | None = None, tune: bool = False, device: str | None = None, precision: str | None = None,
+    run: Path,
+    *,
+    split: str = "dev",
+    data: str | None = None,
+    encoding: str = "utf-8",
+    limit: int | None = None,
+    threshold: float | None = None,
+    tune: bool = False,
+    device: str | None = None,
+    precision: str | None = None,
     save: bool = True,
 ) -> Evaluation:
     """Score the model of `run` on a split, and with `save` write the figures into its record.
@@ -202,8 +221,13 @@ def evaluate_run(
     file = task.file_of(source, split)
     sha = source.sha256(file)
     info = DataInfo(
-        files=[DataFile(name=file, split=split, sha256=sha, official=task.official.get(file) == sha, rows=len(examples))],
-        sample=sample, rows={split: len(examples)}, left_out={split: tally.as_dict()}, eval_limit=limit,
+        files=[
+            DataFile(name=file, split=split, sha256=sha, official=task.official.get(file) == sha, rows=len(examples))
+        ],
+        sample=sample,
+        rows={split: len(examples)},
+        left_out={split: tally.as_dict()},
+        eval_limit=limit,
     )
     if save:
         own = any(known.split == split and known.sha256 == sha for known in record.data.files)

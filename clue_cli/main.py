@@ -29,7 +29,10 @@ from clue_cli.commands.train import EPILOG as TRAIN_EPILOG
 from clue_cli.commands.train import train_command
 
 app = typer.Typer(
-    name="clue", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    name="clue",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Baselines on the Chinese benchmarks CLUE and LIC2020: train, evaluate, predict, rank.",
     epilog="Start here:\n\nclue train tnews\n\nclue leaderboard",

@@ -1,9 +1,9 @@
 """Encoder and head as one module, and the directory that holds everything a prediction needs.
 
-    model/
-      clue.json            task, head, limits, pooling, threshold: data, never code
-      encoder/             config, safetensors and tokenizer, as `transformers` writes them: loads offline, and elsewhere
-      head.safetensors
+model/
+  clue.json            task, head, limits, pooling, threshold: data, never code
+  encoder/             config, safetensors and tokenizer, as `transformers` writes them: loads offline, and elsewhere
+  head.safetensors
 """
 
 from __future__ import annotations
@@ -52,9 +52,7 @@ class Model(nn.Module):
     task, head, text_encoder, limits, segments and threshold are what prediction needs; see `predict`.
     """
 
-    def __init__(
-        self, task: Task, encoder: Encoder, head: Head, settings: ModelSettings
-    ) -> None:
+    def __init__(self, task: Task, encoder: Encoder, head: Head, settings: ModelSettings) -> None:
         super().__init__()
         self.task, self.settings, self.text_encoder = task, settings, encoder.text_encoder
         self.encoder, self.head = encoder, head
@@ -64,7 +62,7 @@ class Model(nn.Module):
 
     @property
     def segments(self) -> str:
-        """"pair" or "zero": how token types tell the texts of a pair apart."""
+        """ "pair" or "zero": how token types tell the texts of a pair apart."""
         return self.settings.segments
 
     @property
@@ -74,15 +72,26 @@ class Model(nn.Module):
 
     @classmethod
     def build(
-        cls, task: Task, head: str, recipe: Recipe, *, encoder: str | None = None, scratch: bool = False,
-        class_weights: Sequence[float] | None = None, allow_random: bool = False,
+        cls,
+        task: Task,
+        head: str,
+        recipe: Recipe,
+        *,
+        encoder: str | None = None,
+        scratch: bool = False,
+        class_weights: Sequence[float] | None = None,
+        allow_random: bool = False,
     ) -> Model:
         """A new model: the encoder as loaded, the head with random weights (drawn from torch's global generator)."""
         from clue_cli.encoders.loading import load_encoder
 
         loaded = load_encoder(
-            encoder, scratch=scratch, dropout=recipe.dropout, attention_dropout=recipe.attention_dropout,
-            gradient_checkpointing=recipe.gradient_checkpointing, allow_random=allow_random,
+            encoder,
+            scratch=scratch,
+            dropout=recipe.dropout,
+            attention_dropout=recipe.attention_dropout,
+            gradient_checkpointing=recipe.gradient_checkpointing,
+            allow_random=allow_random,
         )
         pooling = recipe.pooling or loaded.default_pooling
         config = dict(task.head_config(head))
@@ -159,9 +168,14 @@ class Model(nn.Module):
         from clue_cli.files import atomic_write
 
         document = {
-            "format": FORMAT_VERSION, "task": self.task.to_config(), "head": self.settings.head,
-            "head_config": self.head.config, "pooling": self.settings.pooling, "segments": self.settings.segments,
-            "max_length": self.settings.max_length, "overlap": self.settings.overlap,
+            "format": FORMAT_VERSION,
+            "task": self.task.to_config(),
+            "head": self.settings.head,
+            "head_config": self.head.config,
+            "pooling": self.settings.pooling,
+            "segments": self.settings.segments,
+            "max_length": self.settings.max_length,
+            "overlap": self.settings.overlap,
             "threshold": self.settings.threshold,
             "encoder": {"name": self.encoder.name, "sha256": self.encoder.sha256},
         }
@@ -178,8 +192,11 @@ class Model(nn.Module):
         task = restore_task(document["task"])
         try:
             settings = ModelSettings(
-                head=document["head"], pooling=document["pooling"], segments=document["segments"],
-                max_length=int(document["max_length"]), overlap=int(document["overlap"]),
+                head=document["head"],
+                pooling=document["pooling"],
+                segments=document["segments"],
+                max_length=int(document["max_length"]),
+                overlap=int(document["overlap"]),
                 threshold=None if document["threshold"] is None else float(document["threshold"]),
             )
             config = dict(document["head_config"])
@@ -207,7 +224,8 @@ def read_settings(directory: Path) -> dict[str, Any]:
         raise UserError("clue.json does not describe a model of clue's", where=str(path))
     if not isinstance(document.get("format"), int) or document["format"] > FORMAT_VERSION:
         raise UserError(
-            f"format {document.get('format')} is newer than this program's {FORMAT_VERSION}", where=str(path),
+            f"format {document.get('format')} is newer than this program's {FORMAT_VERSION}",
+            where=str(path),
             hint="update clue",
         )
     return document

@@ -119,7 +119,8 @@ class Stepper:
         if self.recipe.optimizer == "adafactor":
             if self.recipe.weight_decay:
                 raise UserError(
-                    "AdaFactor as the reference baselines use it has no weight decay", where="--weight-decay",
+                    "AdaFactor as the reference baselines use it has no weight decay",
+                    where="--weight-decay",
                     hint="give --weight-decay 0, or --recipe clue-bert4keras, which sets it",
                 )
             for group in groups:

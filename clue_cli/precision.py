@@ -27,7 +27,9 @@ def choose_device(requested: str | None) -> torch.device:
     try:
         device = torch.device(str(requested))
     except RuntimeError as error:
-        raise UserError(did_you_mean(str(requested), ["auto", "cpu", "cuda", "mps"], "device"), where="--device") from error
+        raise UserError(
+            did_you_mean(str(requested), ["auto", "cpu", "cuda", "mps"], "device"), where="--device"
+        ) from error
     at_hand = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not at_hand.get(device.type, False):
         raise UserError(f"no {device.type} device is at hand", where="--device", hint="--device cpu")
@@ -37,7 +39,7 @@ def choose_device(requested: str | None) -> torch.device:
 
 
 def choose_precision(requested: str | None, device: torch.device) -> str:
-    """"bf16" or "float32": what was asked for, or bf16 where the hardware is fast at it."""
+    """ "bf16" or "float32": what was asked for, or bf16 where the hardware is fast at it."""
     if requested not in (None, "auto"):
         if requested not in PRECISIONS:
             raise UserError(did_you_mean(str(requested), PRECISIONS, "precision"), where="--precision")
@@ -51,7 +53,9 @@ def choose_precision(requested: str | None, device: torch.device) -> str:
 
 def _cpu_has_bf16() -> bool:
     """Whether the processor multiplies bf16 matrices itself (AVX512-BF16 or AMX); emulated bf16 is slower than float32."""
-    probes: list[Any] = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+    probes: list[Any] = [
+        getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    ]
     return any(probe() for probe in probes if probe is not None)
 
 

@@ -46,7 +46,7 @@ TOKENS_CPU, TOKENS_DEVICE = 2048, 65_536
 """Tokens of one batch, padding included: on a processor it is one thread's, on an accelerator it fills the device."""
 
 
-class _Stopped(Exception):  # noqa: N818 - not an error: the consumer has left
+class _Stopped(Exception):
     """Ends the compute thread between two batches."""
 
 

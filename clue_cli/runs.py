@@ -80,7 +80,11 @@ def check_recipe(recipe: Recipe) -> None:
 
     def at_least(name: str, least: float) -> None:
         value = getattr(recipe, name)
-        require(value >= least and value < float("inf"), "--" + name.replace("_", "-"), f"must be at least {least:g}, got {value:g}")
+        require(
+            value >= least and value < float("inf"),
+            "--" + name.replace("_", "-"),
+            f"must be at least {least:g}, got {value:g}",
+        )
 
     for name, least in (("max_length", 4), ("batch_size", 1), ("epochs", 1), ("overlap", 0)):
         at_least(name, least)
@@ -91,7 +95,9 @@ def check_recipe(recipe: Recipe) -> None:
         value = getattr(recipe, name)
         require(0 <= value < 1, "--" + name.replace("_", "-"), f"must be in [0, 1), got {value:g}")
     for name, known in (
-        ("optimizer", OPTIMIZERS), ("segments", ("pair", "zero")), ("class_weights", ("none", "balanced")),
+        ("optimizer", OPTIMIZERS),
+        ("segments", ("pair", "zero")),
+        ("class_weights", ("none", "balanced")),
     ):
         value = getattr(recipe, name)
         require(value in known, "--" + name.replace("_", "-"), did_you_mean(str(value), known, name.replace("_", " ")))
@@ -111,14 +117,14 @@ def run_directory(request: TrainRequest, encoder: str) -> Path:
 def prepare(request: TrainRequest) -> Training:
     """Everything up to the first step. UserError for whatever is wrong with the request or its data."""
     from clue_cli.precision import choose_device, make_repeatable
-    from clue_cli.training import Processes
+    from clue_cli.process_group import ProcessGroup
 
     began = time.monotonic()
     name, size = encoder_facts(request)
     recipe, origins, base = resolved_recipe(request, size)
     device = choose_device(request.device)
     make_repeatable(device)
-    processes = Processes(device)
+    processes = ProcessGroup(device)
     if not processes.main:
         console.silence()
     if device.type == "cuda" and processes.count > 1:
@@ -129,8 +135,14 @@ def prepare(request: TrainRequest) -> Training:
 
 
 def _prepared(
-    request: TrainRequest, recipe: Recipe, origins: dict[str, str], base: Recipe, directory: Path, device: Any,
-    processes: Any, began: float,
+    request: TrainRequest,
+    recipe: Recipe,
+    origins: dict[str, str],
+    base: Recipe,
+    directory: Path,
+    device: Any,
+    processes: Any,
+    began: float,
 ) -> Training:
     import torch
 
@@ -148,7 +160,12 @@ def _prepared(
     torch.manual_seed(request.seed)
     weights = balanced_weights(task, train) if recipe.class_weights == "balanced" else None
     model = Model.build(
-        task, request.head, recipe, encoder=request.encoder, scratch=request.scratch, class_weights=weights,
+        task,
+        request.head,
+        recipe,
+        encoder=request.encoder,
+        scratch=request.scratch,
+        class_weights=weights,
         allow_random=request.allow_random,
     )
     for note in model.encoder.notes:
@@ -164,8 +181,17 @@ def _prepared(
     if request.resume:
         record = _continued(directory, record)
     training = Training(
-        model=model, recipe=recipe, table=table, dev=dev, metric=request.metric, seed=request.seed, directory=directory,
-        record=record, processes=processes, signature=signature, save_seconds=60 * request.save_minutes,
+        model=model,
+        recipe=recipe,
+        table=table,
+        dev=dev,
+        metric=request.metric,
+        seed=request.seed,
+        directory=directory,
+        record=record,
+        processes=processes,
+        signature=signature,
+        save_seconds=60 * request.save_minutes,
     )
     if processes.main and not request.resume:
         # Nothing can be wrong with the request any more: only now an older run gives way to the new one.
@@ -178,7 +204,7 @@ def _prepared(
 def train(request: TrainRequest) -> tuple[Path, Record]:
     """Train one run to its end. The record says how it ended, whatever happens."""
     from clue_cli.environment import peak_gpu_memory, peak_memory
-    from clue_cli.training import Interrupted
+    from clue_cli.interruption import Interrupted
 
     training = prepare(request)
     record = training.record
@@ -186,7 +212,9 @@ def train(request: TrainRequest) -> tuple[Path, Record]:
         training.run()
     except BaseException as error:
         stopped = isinstance(error, (Interrupted, KeyboardInterrupt))
-        record.end("interrupted" if stopped else "failed", error if isinstance(error, ClueError) else type(error).__name__)
+        record.end(
+            "interrupted" if stopped else "failed", error if isinstance(error, ClueError) else type(error).__name__
+        )
         if training.processes.main and training.directory.is_dir():
             _try_to_save(record, training.directory)
         raise
@@ -233,7 +261,9 @@ def _not_free(directory: Path, force: bool) -> UserError | None:
             if not directory.is_dir() or not (directory / "record.json").is_file():
                 return UserError("exists already and is not a run of clue's", where=where, hint="give another --output")
             if not force:
-                return UserError("there is a run already", where=where, hint="--resume continues it, --force replaces it")
+                return UserError(
+                    "there is a run already", where=where, hint="--resume continues it, --force replaces it"
+                )
         check_output_directory(directory, force=force)
     except OSError as error:
         return UserError(f"cannot be written: {error.strerror or error}", where=where, hint="give another --output")
@@ -263,7 +293,8 @@ def _check_length(recipe: Recipe, model: Any) -> None:
     longest = model.encoder.max_positions
     if model.encoder.positions_are_fixed and longest is not None and recipe.max_length > longest:
         raise UserError(
-            f"{recipe.max_length} tokens are more than the {longest} positions of {model.encoder.name}", where="--max-length"
+            f"{recipe.max_length} tokens are more than the {longest} positions of {model.encoder.name}",
+            where="--max-length",
         )
 
 
@@ -286,17 +317,28 @@ def _features(request: TrainRequest, model: Any, examples: Sequence[Example], pr
     task, source = request.task, request.source
     file = task.file_of(source, "train")
     parts = {
-        "format": 1, "data": source.sha256(file), "task": task.to_config(), "split": "train",
-        "tokenizer": model.text_encoder.fingerprint, "segments": model.segments, "flat": model.head.flat,
-        "max_length": model.limits.max_length, "overlap": model.limits.overlap,
-        "limit": request.limit, "seed": request.seed if request.limit else None,
+        "format": 1,
+        "data": source.sha256(file),
+        "task": task.to_config(),
+        "split": "train",
+        "tokenizer": model.text_encoder.fingerprint,
+        "segments": model.segments,
+        "flat": model.head.flat,
+        "max_length": model.limits.max_length,
+        "overlap": model.limits.overlap,
+        "limit": request.limit,
+        "seed": request.seed if request.limit else None,
     }
 
     def make() -> FeatureTable:
         tally = Tally()
         made = task.features(
-            examples, model.text_encoder, Limits(model.limits.max_length, model.limits.overlap), tally,
-            segments=model.segments, flat=model.head.flat,
+            examples,
+            model.text_encoder,
+            Limits(model.limits.max_length, model.limits.overlap),
+            tally,
+            segments=model.segments,
+            flat=model.head.flat,
         )
         return FeatureTable.build(made, tally)
 
@@ -307,8 +349,15 @@ def _features(request: TrainRequest, model: Any, examples: Sequence[Example], pr
 
 
 def _record(
-    request: TrainRequest, model: Any, recipe: Recipe, origins: dict[str, str], base: Recipe, tallies: dict[str, Tally],
-    train: int, dev: int, processes: Any,
+    request: TrainRequest,
+    model: Any,
+    recipe: Recipe,
+    origins: dict[str, str],
+    base: Recipe,
+    tallies: dict[str, Tally],
+    train: int,
+    dev: int,
+    processes: Any,
 ) -> Record:
     from clue_cli.record import DataFile, DataInfo, EncoderInfo, Record, TaskInfo, labels_sha256, settings
 
@@ -322,21 +371,37 @@ def _record(
     used = replace(recipe, pooling=model.settings.pooling)
     return Record.start(
         task=TaskInfo(
-            name=task.name, version=task.version, family=task.family, fields=list(task.fields), labels=len(task.labels),
-            labels_sha256=labels_sha256(task.labels), changed=_changed(task),
+            name=task.name,
+            version=task.version,
+            family=task.family,
+            fields=list(task.fields),
+            labels=len(task.labels),
+            labels_sha256=labels_sha256(task.labels),
+            changed=_changed(task),
         ),
         head=request.head,
         encoder=EncoderInfo(
-            name=encoder.name, sha256=encoder.sha256, parameters=sum(p.numel() for p in encoder.parameters()),
-            parameters_without_embeddings=encoder.parameters_without_embeddings, size=encoder.size, scratch=encoder.name.startswith("scratch"),
+            name=encoder.name,
+            sha256=encoder.sha256,
+            parameters=sum(p.numel() for p in encoder.parameters()),
+            parameters_without_embeddings=encoder.parameters_without_embeddings,
+            size=encoder.size,
+            scratch=encoder.name.startswith("scratch"),
         ),
         metrics=[request.metric, *(m for m in task.metrics if m != request.metric)],
-        recipe=settings(used, origins, base), seed=request.seed, group=request.group,
-        device=str(model.device), precision=model.precision, processes=processes.count,
+        recipe=settings(used, origins, base),
+        seed=request.seed,
+        group=request.group,
+        device=str(model.device),
+        precision=model.precision,
+        processes=processes.count,
         data=DataInfo(
-            files=files, sample=request.sample, rows={"train": train, "dev": dev},
+            files=files,
+            sample=request.sample,
+            rows={"train": train, "dev": dev},
             left_out={split: tally.as_dict() for split, tally in tallies.items()},
-            limit=request.limit, eval_limit=request.eval_limit,
+            limit=request.limit,
+            eval_limit=request.eval_limit,
         ),
     )
 
@@ -353,9 +418,14 @@ def _signature(record: Record) -> dict[str, Any]:
     """What must agree for a run to be continued."""
     return {
         "task": [record.task.name, record.task.version, record.task.fields, record.task.labels_sha256],
-        "head": record.head, "encoder": record.encoder.sha256, "scratch": record.encoder.scratch,
+        "head": record.head,
+        "encoder": record.encoder.sha256,
+        "scratch": record.encoder.scratch,
         "recipe": {name: setting.value for name, setting in record.recipe.items()},
-        "seed": record.seed, "metric": record.metrics[0], "precision": record.precision, "processes": record.processes,
+        "seed": record.seed,
+        "metric": record.metrics[0],
+        "precision": record.precision,
+        "processes": record.processes,
         "data": [[file.split, file.sha256, file.rows] for file in record.data.files],
     }
 
@@ -365,9 +435,11 @@ def _changed_data(before: list[list[Any]], now: list[list[Any]]) -> list[str]:
     if old.keys() != new.keys():
         return [f"the files were {', '.join(old)} and are {', '.join(new)} (--data)"]
     return [
-        f"{file} is another file (--data)" if old[file][0] != new[file][0]
+        f"{file} is another file (--data)"
+        if old[file][0] != new[file][0]
         else f"{file} gave {old[file][1]} rows and now {new[file][1]} (--limit, --eval-limit)"
-        for file in old if old[file] != new[file]
+        for file in old
+        if old[file] != new[file]
     ]
 
 
@@ -384,15 +456,20 @@ def _continued(directory: Path, new: Record) -> Record:
         if before[name] == now[name]:
             continue
         if name == "recipe":
-            changed += [f"--{k.replace('_', '-')} {before[name].get(k)} became {v}" for k, v in now[name].items() if before[name].get(k) != v]
+            changed += [
+                f"--{k.replace('_', '-')} {before[name].get(k)} became {v}"
+                for k, v in now[name].items()
+                if before[name].get(k) != v
+            ]
         elif name == "data":
             changed += _changed_data(before[name], now[name])
         else:
             changed.append(f"{name} changed from {before[name]} to {now[name]}")
     if changed:
         raise UserError(
-            f"the run was started otherwise: {'; '.join(changed)}", where=str(directory), hint="give the options of its record"
+            f"the run was started otherwise: {'; '.join(changed)}",
+            where=str(directory),
+            hint="give the options of its record",
         )
     old.status, old.finished, old.error = "running", None, None
     return old
-

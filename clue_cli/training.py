@@ -9,30 +9,28 @@ bit on the same machine, as one that was not.
 from __future__ import annotations
 
 import contextlib
-import json
 import math
-import os
 import shutil
 import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from clue_cli import console
+from clue_cli import console, run_log
 from clue_cli.batching import TRAINING_TOKENS, micro_batches, share_of_process, steps_of_epoch
 from clue_cli.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
 from clue_cli.dropout import cheapen_dropout
-from clue_cli.errors import ClueError, RunError, UserError
+from clue_cli.errors import RunError, UserError
 from clue_cli.evaluation import DevResult, evaluate, write_predictions
-from clue_cli.files import atomic_write, writing
+from clue_cli.interruption import Interrupted, StopRequest
 from clue_cli.optimizers import Stepper
+from clue_cli.process_group import ProcessGroup
 
 if TYPE_CHECKING:
     from clue_cli.contract import Example, Recipe
@@ -40,19 +38,9 @@ if TYPE_CHECKING:
     from clue_cli.model import Model
     from clue_cli.record import Record
 
-LAST, MODEL, LOG = "last", "model", "log.jsonl"
+LAST, MODEL = "last", "model"
 LOG_EVERY = 25
 """Optimiser steps between two lines of log.jsonl."""
-
-
-class Interrupted(ClueError):
-    """Ctrl-C or SIGTERM: the run stopped after a step and left a checkpoint."""
-
-    def __init__(self, number: int, run: Path) -> None:
-        super().__init__(
-            f"interrupted; the run is resumable: clue train ... --output {run} --resume"
-        )
-        self.exit_status = 128 + number
 
 
 @dataclass
@@ -90,46 +78,6 @@ class Progress:
         return cls(**known)
 
 
-class Processes:
-    """The processes of one training (`accelerate`), or the only one."""
-
-    def __init__(self, device: torch.device) -> None:
-        from accelerate import PartialState
-
-        self.state = PartialState(cpu=device.type == "cpu")
-        self.rank, self.count = self.state.process_index, self.state.num_processes
-        self.main = self.state.is_main_process
-
-    def sum(self, tensors: list[Tensor]) -> None:
-        """Sum each tensor over the processes, in place, as one flat message."""
-        if self.count == 1 or not tensors:
-            return
-        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        torch.distributed.all_reduce(flat)
-        for tensor, piece in zip(tensors, torch.split(flat, [t.numel() for t in tensors]), strict=True):
-            tensor.copy_(piece.view_as(tensor))
-
-    def agree(self, *flags: bool, device: torch.device) -> list[bool]:
-        """For each flag, whether any process raised it: the same answer everywhere."""
-        if self.count == 1:
-            return list(flags)
-        values = torch.tensor([float(flag) for flag in flags], device=device)
-        torch.distributed.all_reduce(values)
-        return [value > 0 for value in values.tolist()]
-
-    def gather(self, value: Any) -> list[Any]:
-        """Every process's `value`, by rank."""
-        if self.count == 1:
-            return [value]
-        from accelerate.utils import gather_object
-
-        return list(gather_object([value]))
-
-    def wait(self) -> None:
-        """Until every process is here."""
-        self.state.wait_for_everyone()
-
-
 @dataclass
 class Training:
     """One run: `model` on its device, `table` the features of train, `dev` the examples that choose the epoch.
@@ -146,11 +94,11 @@ class Training:
     seed: int
     directory: Path
     record: Record
-    processes: Processes
+    processes: ProcessGroup
     signature: dict[str, Any]
     save_seconds: float = 600.0
     progress: Progress = field(default_factory=Progress)
-    _stop: int = 0
+    _stop: StopRequest = field(default_factory=StopRequest)
     _told: bool = False
 
     def __post_init__(self) -> None:
@@ -181,12 +129,12 @@ class Training:
 
     def _is_bare(self) -> bool:
         """Whether the run has a record and nothing more: no step of it was ever kept."""
-        return not any((self.directory / name).exists() for name in (f"{LAST}/state.json", LOG, MODEL))
+        return not any((self.directory / name).exists() for name in (f"{LAST}/state.json", run_log.FILE_NAME, MODEL))
 
     def run(self) -> None:
         """Train to the end, or to the first interruption. Raises Interrupted or RunError with the run left resumable."""
         total, done = self.total_steps, self.progress.step
-        with self._signals(), console.progress(total, "train", unit="steps", done=done) as bar:
+        with self._stop.listening(), console.progress(total, "train", unit="steps", done=done) as bar:
             while self.progress.epoch < self.recipe.epochs and not self._patience_ended():
                 self._epoch(bar)
         self.processes.wait()
@@ -219,14 +167,14 @@ class Training:
             began = now
             bar.advance(1, f"loss {state.loss / state.weight:.4f}")
             if state.step % LOG_EVERY == 0 and self.processes.main:
-                self._log(loss / weight)
+                run_log.append(self.directory, self._log_line(loss / weight))
             due = self.processes.main and now - saved > self.save_seconds
-            stop, due = self.processes.agree(bool(self._stop), due, device=self.model.device)
+            stop, due = self.processes.agree(bool(self._stop.number), due, device=self.model.device)
             if stop or due:
                 self._save()
                 saved = began = time.monotonic()
             if stop:
-                raise Interrupted(self._stop or signal.SIGTERM, self.directory)
+                raise Interrupted(self._stop.number or signal.SIGTERM, self.directory)
         self._end_epoch()
 
     def _end_epoch(self) -> None:
@@ -252,9 +200,9 @@ class Training:
             )
         state.loss = state.weight = 0.0
         self._save()
-        (stop,) = self.processes.agree(bool(self._stop), device=self.model.device)
+        (stop,) = self.processes.agree(bool(self._stop.number), device=self.model.device)
         if stop and state.epoch < self.recipe.epochs and not self._patience_ended():
-            raise Interrupted(self._stop or signal.SIGTERM, self.directory)
+            raise Interrupted(self._stop.number or signal.SIGTERM, self.directory)
 
     def _record_epoch(self, result: DevResult, scoring: float) -> None:
         from clue_cli.record import Epoch
@@ -263,8 +211,11 @@ class Training:
         record.epochs = [epoch for epoch in record.epochs if epoch.epoch < state.epoch]
         record.epochs.append(
             Epoch(
-                epoch=state.epoch, step=state.step, seconds=round(state.seconds, 3),
-                loss=state.loss / state.weight if state.weight else None, figures=result.figures(),
+                epoch=state.epoch,
+                step=state.step,
+                seconds=round(state.seconds, 3),
+                loss=state.loss / state.weight if state.weight else None,
+                figures=result.figures(),
             )
         )
         phases = record.timing.phases
@@ -330,9 +281,7 @@ class Training:
         while True:
             try:
                 loss = weight = 0.0
-                parts = micro_batches(
-                    share.tolist(), self.table.lengths, self.table.units, self.progress.budget
-                )
+                parts = micro_batches(share.tolist(), self.table.lengths, self.table.units, self.progress.budget)
                 for part in parts:
                     part_loss, part_weight = self._backward([self.table[i] for i in part])
                     self.stepper.accumulate()
@@ -343,7 +292,9 @@ class Training:
             # Outside the handler: its frames held the tensors that must go before the next try.
             self.stepper.discard()
             if len(parts) == len(np.unique(self.table.units[share])):
-                raise RunError(f"one example does not fit into the device's memory: {reason}", hint="a lower --max-length")
+                raise RunError(
+                    f"one example does not fit into the device's memory: {reason}", hint="a lower --max-length"
+                )
             padded = max(len(part) * int(self.table.lengths[part].max()) for part in parts)
             self.progress.budget = min(self.progress.budget, padded) // 2
             if device.type == "cuda":
@@ -405,7 +356,8 @@ class Training:
             mine = f"/{self.processes.rank}"
             noise = {
                 name.removesuffix(mine): value
-                for name, value in tensors.items() if name.startswith("random/") and name.endswith(mine)
+                for name, value in tensors.items()
+                if name.startswith("random/") and name.endswith(mine)
             }
             restore_random_state(noise, self.model.device)
         except (KeyError, ValueError) as error:
@@ -416,55 +368,22 @@ class Training:
             if old.exists() and not (self.directory / MODEL).exists():
                 old.rename(self.directory / MODEL)
             self.record.epochs = [epoch for epoch in self.record.epochs if epoch.epoch <= self.progress.epoch]
-            self._cut_log()
+            run_log.cut(self.directory, self.progress.step)
         console.message(f"continuing after step {self.progress.step} of {self.total_steps}")
 
-    def _log(self, loss: float) -> None:
+    def _log_line(self, loss: float) -> dict[str, Any]:
         from clue_cli.environment import peak_memory
 
         state = self.progress
-        line = {
-            "step": state.step, "epoch": state.epoch + 1, "loss": round(loss, 6), "rate": self.stepper.rate(),
-            "seconds": round(state.seconds, 2), "examples_per_second": round(state.examples / max(state.seconds, 1e-9), 1),
+        return {
+            "step": state.step,
+            "epoch": state.epoch + 1,
+            "loss": round(loss, 6),
+            "rate": self.stepper.rate(),
+            "seconds": round(state.seconds, 2),
+            "examples_per_second": round(state.examples / max(state.seconds, 1e-9), 1),
             "memory": peak_memory(),
         }
-        path = self.directory / LOG
-        with writing(path), path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-
-    def _cut_log(self) -> None:
-        """Drop log lines of steps that are about to be done again."""
-        path = self.directory / LOG
-        if not path.is_file():
-            return
-        kept = []
-        for line in path.read_text(encoding="utf-8").split("\n"):
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                if json.loads(line)["step"] <= self.progress.step:
-                    kept.append(line + "\n")
-        with atomic_write(path) as file:
-            file.write("".join(kept))
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """The first Ctrl-C or SIGTERM lets the step end and saves; a second Ctrl-C stops at once."""
-
-        def stop(number: int, _: FrameType | None) -> None:
-            if self._stop and number == signal.SIGINT:
-                raise KeyboardInterrupt
-            if not self._stop:
-                os.write(2, b"\nstopping after this step; once more stops at once\n")
-            self._stop = number
-
-        before = {}
-        with contextlib.suppress(ValueError):  # not the main thread (a notebook's worker): no handlers there
-            for number in (signal.SIGINT, signal.SIGTERM):
-                before[number] = signal.signal(number, stop)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _base_divergence() -> Any:

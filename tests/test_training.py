@@ -21,10 +21,11 @@ from clue_cli import console
 from clue_cli.contract import Answering
 from clue_cli.errors import RunError, UserError
 from clue_cli.evaluation import evaluate_run
+from clue_cli.interruption import Interrupted
 from clue_cli.model import Model
 from clue_cli.record import Record
 from clue_cli.runs import prepare, train
-from clue_cli.training import Interrupted, Training
+from clue_cli.training import Training
 from tests.engine_cases import fingerprints, request
 
 STILL = {"dropout": 0.0, "attention_dropout": 0.0, "head_dropout": 0.0}

@@ -67,8 +67,16 @@ def eval_command(
     from clue_cli.evaluation import evaluate_run
 
     evaluation = evaluate_run(
-        run, split=split, data=data, encoding=encoding, limit=eval_limit, threshold=threshold, tune=tune_threshold,
-        device=device, precision=precision, save=save,
+        run,
+        split=split,
+        data=data,
+        encoding=encoding,
+        limit=eval_limit,
+        threshold=threshold,
+        tune=tune_threshold,
+        device=device,
+        precision=precision,
+        save=save,
     )
     if console.is_json():
         console.emit_json(evaluation.as_dict())
@@ -109,5 +117,3 @@ def _marks(data: DataInfo) -> None:
         console.result("These are figures on the shipped sample: a check that everything works, no result.")
     if data.eval_limit:
         console.result("These are figures on a part of the data (--eval-limit): not comparable with others.")
-
-

@@ -59,9 +59,7 @@ EncoderOption = Annotated[
 ]  # fmt: skip
 HeadOption = Annotated[
     str | None,
-    typer.Option(
-        "--head", metavar="NAME", rich_help_panel=MODEL, help="Head of the task (clue show TASK lists them)."
-    ),
+    typer.Option("--head", metavar="NAME", rich_help_panel=MODEL, help="Head of the task (clue show TASK lists them)."),
 ]
 MetricOption = Annotated[
     str | None,

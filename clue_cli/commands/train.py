@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from clue_cli.record import Record
     from clue_cli.runs import TrainRequest
 
-EPILOG = (
-    "Examples:\n\nclue train tnews --epochs 1\n\nclue train cluener --head crf --data cluener_public.zip --seeds 3"
-)
+EPILOG = "Examples:\n\nclue train tnews --epochs 1\n\nclue train cluener --head crf --data cluener_public.zip --seeds 3"
 
 T, RUNS = o.TRAINING, "Runs and memory"
 
@@ -56,9 +54,7 @@ WeightDecay = Annotated[
 Warmup = Annotated[
     float | None, typer.Option(metavar="X", rich_help_panel=T, help="Share of all steps in which the rate rises.")
 ]
-Clip = Annotated[
-    float | None, typer.Option(metavar="X", rich_help_panel=T, help="Longest gradient; 0: no clipping.")
-]
+Clip = Annotated[float | None, typer.Option(metavar="X", rich_help_panel=T, help="Longest gradient; 0: no clipping.")]
 Dropout = Annotated[
     float | None, typer.Option(metavar="X", rich_help_panel=T, help="Dropout of the encoder's hidden vectors.")
 ]
@@ -173,12 +169,26 @@ def train_command(
     """Train a task's model; print its dev figures, where the run lies and what comes next."""
     console.configure(quiet=quiet, color=False if no_color else None, json=json, debug=debug)
     given = {
-        "pooling": pooling, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
-        "head_learning_rate": head_learning_rate, "max_length": max_length, "overlap": overlap, "optimizer": optimizer,
-        "weight_decay": weight_decay, "warmup": warmup, "clip": clip, "dropout": dropout,
-        "attention_dropout": attention_dropout, "head_dropout": head_dropout,
-        "segments": segments, "patience": patience, "r_drop": r_drop, "fgm": fgm,
-        "class_weights": class_weights, "gradient_checkpointing": gradient_checkpointing or None,
+        "pooling": pooling,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "head_learning_rate": head_learning_rate,
+        "max_length": max_length,
+        "overlap": overlap,
+        "optimizer": optimizer,
+        "weight_decay": weight_decay,
+        "warmup": warmup,
+        "clip": clip,
+        "dropout": dropout,
+        "attention_dropout": attention_dropout,
+        "head_dropout": head_dropout,
+        "segments": segments,
+        "patience": patience,
+        "r_drop": r_drop,
+        "fgm": fgm,
+        "class_weights": class_weights,
+        "gradient_checkpointing": gradient_checkpointing or None,
     }
     chosen = o.chosen_task(task, fields, labels)
     source, sample = o.located(chosen, task, data, encoding)
@@ -186,11 +196,26 @@ def train_command(
     from clue_cli.runs import TrainRequest
 
     request = TrainRequest(
-        task=chosen, source=source, sample=sample, head=o.chosen_head(chosen, head),
-        metric=o.chosen_metric(chosen, metric), options={k: v for k, v in given.items() if v is not None},
-        recipe=recipe, encoder=name, scratch=scratch, seed=seed, limit=limit, eval_limit=eval_limit, device=device,
-        precision=precision, output=output, resume=resume, force=force, keep_checkpoint=keep_checkpoint,
-        save_minutes=save_minutes, allow_random=allow_random_weights,
+        task=chosen,
+        source=source,
+        sample=sample,
+        head=o.chosen_head(chosen, head),
+        metric=o.chosen_metric(chosen, metric),
+        options={k: v for k, v in given.items() if v is not None},
+        recipe=recipe,
+        encoder=name,
+        scratch=scratch,
+        seed=seed,
+        limit=limit,
+        eval_limit=eval_limit,
+        device=device,
+        precision=precision,
+        output=output,
+        resume=resume,
+        force=force,
+        keep_checkpoint=keep_checkpoint,
+        save_minutes=save_minutes,
+        allow_random=allow_random_weights,
     )
     if show_recipe:
         _show_recipe(request)
@@ -234,12 +259,20 @@ def _report(request: TrainRequest, done: list[tuple[Path, Record]], data: str) -
     import statistics
 
     if console.is_json():
-        console.emit_json([
-            {"run": str(path), "status": record.status, "chosen_epoch": record.chosen_epoch,
-             "results": [_result(r) for r in record.results], "left_out": record.data.left_out,
-             "sample": record.data.sample, "seconds": record.timing.phases.get("train")}
-            for path, record in done
-        ])
+        console.emit_json(
+            [
+                {
+                    "run": str(path),
+                    "status": record.status,
+                    "chosen_epoch": record.chosen_epoch,
+                    "results": [_result(r) for r in record.results],
+                    "left_out": record.data.left_out,
+                    "sample": record.data.sample,
+                    "seconds": record.timing.phases.get("train"),
+                }
+                for path, record in done
+            ]
+        )
         return
     rows: list[list[Any]] = []
     for _, record in done:
@@ -247,13 +280,25 @@ def _report(request: TrainRequest, done: list[tuple[Path, Record]], data: str) -
             for name, figure in result.figures.items():
                 mark = "*" if name == result.primary else ""
                 error = result.errors.get(name)
-                rows.append([
-                    str(record.seed), result.metric, name + mark, f"{100 * figure:.2f}",
-                    "" if error is None else f"{100 * error:.2f}", str(result.items), str(record.chosen_epoch),
-                ])
+                rows.append(
+                    [
+                        str(record.seed),
+                        result.metric,
+                        name + mark,
+                        f"{100 * figure:.2f}",
+                        "" if error is None else f"{100 * error:.2f}",
+                        str(result.items),
+                        str(record.chosen_epoch),
+                    ]
+                )
     columns = [
-        console.Column("seed"), console.Column("metric"), console.Column("figure"), console.Column("dev", right=True),
-        console.Column("± item", right=True), console.Column("items", right=True), console.Column("epoch", right=True),
+        console.Column("seed"),
+        console.Column("metric"),
+        console.Column("figure"),
+        console.Column("dev", right=True),
+        console.Column("± item", right=True),
+        console.Column("items", right=True),
+        console.Column("epoch", right=True),
     ]
     console.table(columns, rows, title=f"{request.task.name}, {request.head}, {done[0][1].encoder.name}")
     if len(done) > 1:
@@ -285,8 +330,12 @@ def _tell(done: list[tuple[Path, Record]], data: str) -> None:
 
 def _result(result: Any) -> dict[str, Any]:
     return {
-        "metric": result.metric, "split": result.split, "primary": result.primary, "figures": result.figures,
-        "errors": result.errors, "items": result.items,
+        "metric": result.metric,
+        "split": result.split,
+        "primary": result.primary,
+        "figures": result.figures,
+        "errors": result.errors,
+        "items": result.items,
     }
 
 
@@ -304,15 +353,18 @@ def _show_recipe(request: TrainRequest) -> None:
     name, size = encoder_facts(request)
     recipe, origins, _ = resolved_recipe(request, size)
     if console.is_json():
-        console.emit_json({
-            "task": request.task.name, "head": request.head, "encoder": name, "size": size,
-            "recipe": {key: {"value": value, "origin": origins[key]} for key, value in asdict(recipe).items()},
-        })
+        console.emit_json(
+            {
+                "task": request.task.name,
+                "head": request.head,
+                "encoder": name,
+                "size": size,
+                "recipe": {key: {"value": value, "origin": origins[key]} for key, value in asdict(recipe).items()},
+            }
+        )
         return
     rows = [
         [f"--{key.replace('_', '-')}", "encoder's own" if value is None else str(value), origins[key]]
         for key, value in asdict(recipe).items()
     ]
     console.table(["option", "value", "from"], rows, title=f"{request.task.name}, {request.head}, {name} ({size})")
-
-

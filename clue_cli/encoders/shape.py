@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from clue_cli.encoders.loading import BASE, SMALL, _configuration
 from clue_cli.encoders.files import check_directory
+from clue_cli.encoders.loading import BASE, SMALL, _configuration
 from clue_cli.encoders.location import resolve
 
 

@@ -1,0 +1,1 @@
+"""Scoring rules: how predictions are compared with gold, one module a kind."""

@@ -1,0 +1,48 @@
+"""What the processes of one training say to each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class ProcessGroup:
+    """The processes of one training (`accelerate`), or the only one."""
+
+    def __init__(self, device: torch.device) -> None:
+        from accelerate import PartialState
+
+        self.state = PartialState(cpu=device.type == "cpu")
+        self.rank, self.count = self.state.process_index, self.state.num_processes
+        self.main = self.state.is_main_process
+
+    def sum(self, tensors: list[Tensor]) -> None:
+        """Sum each tensor over the processes, in place, as one flat message."""
+        if self.count == 1 or not tensors:
+            return
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        torch.distributed.all_reduce(flat)
+        for tensor, piece in zip(tensors, torch.split(flat, [t.numel() for t in tensors]), strict=True):
+            tensor.copy_(piece.view_as(tensor))
+
+    def agree(self, *flags: bool, device: torch.device) -> list[bool]:
+        """For each flag, whether any process raised it: the same answer everywhere."""
+        if self.count == 1:
+            return list(flags)
+        values = torch.tensor([float(flag) for flag in flags], device=device)
+        torch.distributed.all_reduce(values)
+        return [value > 0 for value in values.tolist()]
+
+    def gather(self, value: Any) -> list[Any]:
+        """Every process's `value`, by rank."""
+        if self.count == 1:
+            return [value]
+        from accelerate.utils import gather_object
+
+        return list(gather_object([value]))
+
+    def wait(self) -> None:
+        """Until every process is here."""
+        self.state.wait_for_everyone()
