@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from clue_cli.contract import Feature, Task
 
 WINDOW = 50
-"""Batches whose examples are sorted together: long enough that padding is a few per cent, short enough to stay random."""
+"""Batches whose examples are sorted together: long enough for little padding, short enough to stay random."""
 
 TRAINING_TOKENS = 16_384
 """Padded tokens of one training micro-batch on a processor; a GPU takes four times as many."""

@@ -88,7 +88,7 @@ class Prediction:
     """The answer for one example.
 
     answer: what the metric compares, in the words of `Example.gold` (a label, a tuple of `Span`).
-    scores: the family's own: for classification the probabilities in label order (C,), for spans one probability a span.
+    scores: the family's own: for classification the probabilities in label order (C,), for spans one a span.
     """
 
     answer: Any
@@ -147,7 +147,7 @@ class Recipe:
 
     Lengths are tokens, special tokens included; `batch_size` is examples per optimiser step, exact; `epochs` counts
     passes over train; `warmup` is a share of all steps; `patience` is epochs without a better dev figure before
-    stopping (0: never); `r_drop` and `fgm` are the weight of the divergence and the length of the perturbation (0: off).
+    stopping (0: never); `r_drop` weighs the divergence, `fgm` is the length of the perturbation (0: off).
     `dropout` and `attention_dropout` are the encoder's, `head_dropout` stands before the head's own layers.
     `pooling` None takes the encoder's own default; `segments` is "pair" (0/1 where the encoder has token types) or
     "zero" (CLUE-bert4keras).
@@ -286,7 +286,7 @@ class Task(Protocol):
         ...
 
     def example(self, row: Row, number: int, *, labelled: bool) -> Example:
-        """One row (of the official form, or with the user's fields already renamed) as an example; RowError if wrong."""
+        """One row (of the official form, or with the user's fields renamed to it) as an example; RowError if wrong."""
         ...
 
     def features(
@@ -306,7 +306,9 @@ class Task(Protocol):
         """The answer for one example from what the head decoded for each of its features."""
         ...
 
-    def answer_fields(self, example: Example, prediction: Prediction, options: Answering, *, probabilities: bool) -> dict[str, Any]:
+    def answer_fields(
+        self, example: Example, prediction: Prediction, options: Answering, *, probabilities: bool
+    ) -> dict[str, Any]:
         """The fields that `clue predict` writes beside the row's own: `label`, `entities`, `probability`, `top` ..."""
         ...
 

@@ -74,5 +74,5 @@ def did_you_mean(name: str, known: Iterable[str], what: str) -> str:
     """A sentence that names the nearest of `known` and lists them: the message for a misspelt name."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    guess = f"; did you mean {' or '.join(near)}?" if near else ""
-    return f"unknown {what} {name!r}{guess} Known: {', '.join(names)}." if guess else f"unknown {what} {name!r}; known: {', '.join(names)}"
+    unknown, listed = f"unknown {what} {name!r}", ", ".join(names)
+    return f"{unknown}; did you mean {' or '.join(near)}? Known: {listed}." if near else f"{unknown}; known: {listed}"

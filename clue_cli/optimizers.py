@@ -40,7 +40,7 @@ class AdaFactor(torch.optim.Optimizer):
     For a parameter w with gradient g at step t (from 1): `b2 = 1 - t^-0.8`, `v = b2 v + (1 - b2)(g^2 + 1e-30)`,
     `u = g / sqrt(v + 1e-30)`, `u = u / max(1, rms(u))`, `m = 0.9 m + 0.1 u`, `w = w - lr max(rms(w), 1e-3) m`.
     Not the rule of `transformers.Adafactor`, which factors matrices and applies the rate before the momentum.
-    Source: bojone/bert4keras, `AdaFactorV1` with `min_dim_size_to_factor` never reached (Shazeer and Stern 2018, 1804.04235).
+    Source: bojone/bert4keras, its AdaFactor without factoring (Shazeer and Stern 2018, 1804.04235).
     """
 
     def __init__(self, params: Iterable[Any], lr: float = 5e-4, beta1: float = 0.9) -> None:

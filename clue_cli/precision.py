@@ -52,7 +52,7 @@ def choose_precision(requested: str | None, device: torch.device) -> str:
 
 
 def _cpu_has_bf16() -> bool:
-    """Whether the processor multiplies bf16 matrices itself (AVX512-BF16 or AMX); emulated bf16 is slower than float32."""
+    """Whether the processor multiplies bf16 matrices itself (AVX512-BF16 or AMX); emulated it is slow."""
     probes: list[Any] = [
         getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     ]

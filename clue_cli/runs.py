@@ -61,7 +61,7 @@ def encoder_facts(request: TrainRequest) -> tuple[str, str]:
 
 
 def resolved_recipe(request: TrainRequest, size: str) -> tuple[Recipe, dict[str, str], Recipe]:
-    """The recipe to use, the origin of each value, and the recipe without the user's options. UserError for bad values."""
+    """The recipe to use, the origin of each value, and the recipe without the options. UserError for bad values."""
     base, origins = request.task.recipe_for(request.head, size, request.recipe)
     recipe = base.updated(request.options)
     origins = {**origins, **dict.fromkeys(request.options, "option")}
@@ -299,7 +299,7 @@ def _check_length(recipe: Recipe, model: Any) -> None:
 
 
 def balanced_weights(task: Task, examples: Sequence[Example]) -> list[float]:
-    """n / (C n_c) for every label, from the gold of `examples`; UserError where a label never occurs or the task has none."""
+    """n / (C n_c) for every label, from gold. UserError where a label never occurs or the task has none."""
     if not all(isinstance(example.gold, str) for example in examples):
         raise UserError("class weights are for classification", where="--class-weights")
     from sklearn.utils.class_weight import compute_class_weight

@@ -2,8 +2,8 @@
 
 One process or many run the same loop. Each process computes its share of every step's units; gradients and loss weights
 are summed over processes in float32 once a step, so that uneven shares need no care. Everything random follows from
-(seed, epoch, process) or stands in the checkpoint: a run that was killed and resumed ends with the same weights, bit for
-bit on the same machine, as one that was not.
+(seed, epoch, process) or stands in the checkpoint: a run that was killed and resumed ends with the same weights, bit
+for bit on the same machine, as one that was not.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class Training:
         return not any((self.directory / name).exists() for name in (f"{LAST}/state.json", run_log.FILE_NAME, MODEL))
 
     def run(self) -> None:
-        """Train to the end, or to the first interruption. Raises Interrupted or RunError with the run left resumable."""
+        """Train to the end, or to an interruption. Raises Interrupted or RunError with the run left resumable."""
         total, done = self.total_steps, self.progress.step
         with self._stop.listening(), console.progress(total, "train", unit="steps", done=done) as bar:
             while self.progress.epoch < self.recipe.epochs and not self._patience_ended():
@@ -265,8 +265,9 @@ class Training:
         reduce = self.processes.sum if self.processes.count > 1 else None
         norm = self.stepper.step(self.progress.step, weight, reduce) if math.isfinite(loss) else math.nan
         if not math.isfinite(norm):
+            what = "gradient" if math.isfinite(loss) else "loss"
             raise RunError(
-                f"the {'loss' if not math.isfinite(loss) else 'gradient'} of step {self.progress.step + 1} is not finite; "
+                f"the {what} of step {self.progress.step + 1} is not finite; "
                 f"the last good checkpoint is {self.directory / LAST}",
                 hint="a lower --learning-rate, or --precision float32",
             )
@@ -318,7 +319,7 @@ class Training:
         return float(loss.detach()), float(output.weight)
 
     def _adversarial(self, batch: dict[str, Tensor]) -> None:
-        """Add the gradients at embeddings moved by `recipe.fgm` along their gradient (Miyato et al. 2017, 1605.07725)."""
+        """Add the gradients at embeddings moved by `recipe.fgm` along their gradient (Miyato et al., 1605.07725)."""
         table = self.model.encoder.model.get_input_embeddings().weight
         if table.grad is None:
             return

@@ -64,8 +64,11 @@ def eval_command(
 ) -> None:
     """Score a run again: every metric of its task, with errors, per label and per length of the text."""
     console.configure(quiet=quiet, color=False if no_color else None, json=json, debug=debug)
+    from clue_cli.errors import UserError
     from clue_cli.evaluation import evaluate_run
 
+    if tune_threshold and threshold is not None:
+        raise UserError("either a threshold or the search for one", where="--threshold, --tune-threshold")
     evaluation = evaluate_run(
         run,
         split=split,

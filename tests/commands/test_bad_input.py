@@ -268,6 +268,7 @@ def test_an_option_of_a_training_is_named(options: list[str], option: str, tmp_p
         (["list", "tnews"], "tnews"),
         (["list", "--jsn"], "--json"),
         (["eval", "nowhere"], "nowhere: no such run directory"),
+        (["eval", "nowhere", "--threshold", "1", "--tune-threshold"], "--tune-threshold"),
         (["predict", "nowhere", "x.txt"], "nowhere: no such run directory"),
     ],
 )
@@ -422,3 +423,17 @@ def test_a_disk_that_fills_up_leaves_no_half_file(
     assert str(tmp_path) in error
     assert not (tmp_path / "answers.jsonl").exists()
     assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_top_k_is_refused_where_it_would_change_nothing(tmp_path: Path, refused: Refused) -> None:
+    import torch
+
+    from clue_cli.model import Model
+    from clue_cli.registry import find_task
+
+    task = find_task("cluener")
+    torch.manual_seed(0)
+    model = Model.build(task, "crf", task.recipe_for("crf", "small")[0])
+    model.eval().save(tmp_path / "run" / "model")
+    (tmp_path / "x.txt").write_text("浙商银行\n", encoding="utf-8")
+    refused("predict", tmp_path / "run", tmp_path / "x.txt", "--top-k", "3", "--device", "cpu", says="--top-k")
