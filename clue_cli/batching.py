@@ -24,9 +24,6 @@ WINDOW = 50
 TRAINING_TOKENS = 16_384
 """Padded tokens of one training micro-batch on a processor; a GPU takes four times as many."""
 
-PREDICTION_TOKENS = 8_192
-"""Padded tokens of one prediction batch on a processor; a GPU takes eight times as many."""
-
 
 def steps_of_epoch(
     lengths: np.ndarray, units: np.ndarray, batch_size: int, *, seed: int, epoch: int
