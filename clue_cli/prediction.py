@@ -135,7 +135,7 @@ class Predictor:
         if top_k > 1 and getattr(self.task, "spans", False):
             raise UserError(f"task {self.task.name} answers with all spans that count", where="--top-k")
         if threshold is not None and not self.model.head.thresholded:
-            raise UserError(f"the head {type(self.model.head).__name__} has no threshold", where="--threshold")
+            raise UserError(f"the head {self.model.settings.head} has no threshold", where="--threshold")
         threshold = self.model.threshold if threshold is None else threshold
         return Answering(threshold=threshold, top_k=top_k, flat=self.model.head.flat)
 

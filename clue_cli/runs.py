@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clue_cli import console
+from clue_cli.continuation import continued, signature
 from clue_cli.contract import Example, Limits, Recipe, Tally
 from clue_cli.drawing import drawn
-from clue_cli.errors import ClueError, UserError, did_you_mean
+from clue_cli.errors import ClueError, UserError
 from clue_cli.files import check_output_directory
+from clue_cli.recipe_check import check_recipe
 
 if TYPE_CHECKING:
     from clue_cli.contract import Task
@@ -67,42 +69,6 @@ def resolved_recipe(request: TrainRequest, size: str) -> tuple[Recipe, dict[str,
     origins = {**origins, **dict.fromkeys(request.options, "option")}
     check_recipe(recipe)
     return recipe, origins, base
-
-
-def check_recipe(recipe: Recipe) -> None:
-    """Refuse values that no training can have, named as typed on the command line."""
-    from clue_cli.encoders.pooling import POOLINGS
-    from clue_cli.optimizers import OPTIMIZERS
-
-    def require(condition: bool, option: str, message: str) -> None:
-        if not condition:
-            raise UserError(message, where=option)
-
-    def at_least(name: str, least: float) -> None:
-        value = getattr(recipe, name)
-        require(
-            value >= least and value < float("inf"),
-            "--" + name.replace("_", "-"),
-            f"must be at least {least:g}, got {value:g}",
-        )
-
-    for name, least in (("max_length", 4), ("batch_size", 1), ("epochs", 1), ("overlap", 0)):
-        at_least(name, least)
-    for name in ("head_learning_rate", "weight_decay", "clip", "r_drop", "fgm", "patience"):
-        at_least(name, 0)
-    require(0 < recipe.learning_rate < 1e3, "--learning-rate", f"must be above 0, got {recipe.learning_rate:g}")
-    for name in ("warmup", "dropout", "attention_dropout", "head_dropout"):
-        value = getattr(recipe, name)
-        require(0 <= value < 1, "--" + name.replace("_", "-"), f"must be in [0, 1), got {value:g}")
-    for name, known in (
-        ("optimizer", OPTIMIZERS),
-        ("segments", ("pair", "zero")),
-        ("class_weights", ("none", "balanced")),
-    ):
-        value = getattr(recipe, name)
-        require(value in known, "--" + name.replace("_", "-"), did_you_mean(str(value), known, name.replace("_", " ")))
-    if recipe.pooling is not None:
-        require(recipe.pooling in POOLINGS, "--pooling", did_you_mean(recipe.pooling, POOLINGS, "pooling"))
 
 
 def run_directory(request: TrainRequest, encoder: str) -> Path:
@@ -177,9 +143,9 @@ def _prepared(
     model.to_device(device, request.precision)
     record = _record(request, model, recipe, origins, base, tallies, len(train), len(dev), processes)
     record.timing.phases.update(read=round(read - began, 3), features=round(time.monotonic() - read, 3))
-    signature = _signature(record)
+    marks = signature(record)
     if request.resume:
-        record = _continued(directory, record)
+        record = continued(directory, record)
     training = Training(
         model=model,
         recipe=recipe,
@@ -190,7 +156,7 @@ def _prepared(
         directory=directory,
         record=record,
         processes=processes,
-        signature=signature,
+        signature=marks,
         save_seconds=60 * request.save_minutes,
     )
     if processes.main and not request.resume:
@@ -208,6 +174,7 @@ def train(request: TrainRequest) -> tuple[Path, Record]:
 
     training = prepare(request)
     record = training.record
+    _announce(training, request)
     try:
         training.run()
     except BaseException as error:
@@ -226,6 +193,17 @@ def train(request: TrainRequest) -> tuple[Path, Record]:
             training.drop_checkpoint()
     training.processes.wait()
     return training.directory, record
+
+
+def _announce(training: Training, request: TrainRequest) -> None:
+    """What is about to be trained, on which data, where: in one line, before the first step."""
+    record = training.record
+    rows = record.data.rows
+    sample = " (the shipped sample)" if request.sample else ""
+    console.message(
+        f"{record.task.name}: {rows['train']:,} train and {rows['dev']:,} dev rows{sample}; {record.encoder.name}, "
+        f"{record.head}, {record.precision} on {record.device}; run: {training.directory}"
+    )
 
 
 def _try_to_save(record: Record, directory: Path) -> None:
@@ -412,64 +390,3 @@ def _changed(task: Task) -> bool:
 
     known = tasks().get(task.name)
     return known is None or tuple(known.fields) != tuple(task.fields) or known.labels != task.labels
-
-
-def _signature(record: Record) -> dict[str, Any]:
-    """What must agree for a run to be continued."""
-    return {
-        "task": [record.task.name, record.task.version, record.task.fields, record.task.labels_sha256],
-        "head": record.head,
-        "encoder": record.encoder.sha256,
-        "scratch": record.encoder.scratch,
-        "recipe": {name: setting.value for name, setting in record.recipe.items()},
-        "seed": record.seed,
-        "metric": record.metrics[0],
-        "precision": record.precision,
-        "processes": record.processes,
-        "data": [[file.split, file.sha256, file.rows] for file in record.data.files],
-    }
-
-
-def _changed_data(before: list[list[Any]], now: list[list[Any]]) -> list[str]:
-    old, new = ({file: (sha, rows) for file, sha, rows in files} for files in (before, now))
-    if old.keys() != new.keys():
-        return [f"the files were {', '.join(old)} and are {', '.join(new)} (--data)"]
-    return [
-        f"{file} is another file (--data)"
-        if old[file][0] != new[file][0]
-        else f"{file} gave {old[file][1]} rows and now {new[file][1]} (--limit, --eval-limit)"
-        for file in old
-        if old[file] != new[file]
-    ]
-
-
-def _continued(directory: Path, new: Record) -> Record:
-    """The record of the run to continue; UserError naming what the new request changes."""
-    from clue_cli.record import Record
-
-    old = Record.load(directory)
-    if old.status == "finished":
-        raise UserError("this run is finished; there is nothing to continue", where=str(directory))
-    before, now = _signature(old), _signature(new)
-    changed = []
-    for name in before:
-        if before[name] == now[name]:
-            continue
-        if name == "recipe":
-            changed += [
-                f"--{k.replace('_', '-')} {before[name].get(k)} became {v}"
-                for k, v in now[name].items()
-                if before[name].get(k) != v
-            ]
-        elif name == "data":
-            changed += _changed_data(before[name], now[name])
-        else:
-            changed.append(f"{name} changed from {before[name]} to {now[name]}")
-    if changed:
-        raise UserError(
-            f"the run was started otherwise: {'; '.join(changed)}",
-            where=str(directory),
-            hint="give the options of its record",
-        )
-    old.status, old.finished, old.error = "running", None, None
-    return old
