@@ -1,7 +1,7 @@
 """clue: baselines on the Chinese benchmarks CLUE and LIC2020.
 
-    import clue_cli
-    clue_cli.load("runs/tnews/...").predict(["今天股市大涨"])
+import clue_cli
+clue_cli.load("runs/tnews/...").predict(["今天股市大涨"])
 """
 
 from __future__ import annotations

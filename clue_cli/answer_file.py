@@ -111,7 +111,13 @@ class AnswerFile:
     """
 
     def __init__(
-        self, path: Path, form: AnswerForm, made_of: Mapping[str, Any], *, force: bool = False, resume: bool = False,
+        self,
+        path: Path,
+        form: AnswerForm,
+        made_of: Mapping[str, Any],
+        *,
+        force: bool = False,
+        resume: bool = False,
         skipping: bool = False,
     ) -> None:
         self.form, self.made_of, self.place = form, dict(made_of), str(path)

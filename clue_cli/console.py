@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     out: Console
     err: Console
 
+
 @dataclass
 class _Settings:
     quiet: bool = False
@@ -268,7 +269,11 @@ def build_table(columns: Sequence[Column | str], rows: Sequence[Sequence[Any]]) 
     from rich.text import Text as RichText
 
     grid = RichTable(
-        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        header_style="bold",
     )
     kinds: list[Column] = []
     for position, column in enumerate(columns):
@@ -278,8 +283,10 @@ def build_table(columns: Sequence[Column | str], rows: Sequence[Sequence[Any]]) 
             column = Column(column, right=numbers)
         kinds.append(column)
         grid.add_column(
-            RichText(clean(column.header)), justify="right" if column.right else "left",
-            overflow="fold", no_wrap=not column.fold or column.right,
+            RichText(clean(column.header)),
+            justify="right" if column.right else "left",
+            overflow="fold",
+            no_wrap=not column.fold or column.right,
         )
     best = [
         max((row[i] for row in rows if isinstance(row[i], (int, float))), default=None) if kind.best else None

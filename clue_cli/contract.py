@@ -290,8 +290,14 @@ class Task(Protocol):
         ...
 
     def features(
-        self, examples: Sequence[Example], text_encoder: TextEncoder, limits: Limits, tally: Tally, *,
-        segments: str = "pair", flat: bool = False,
+        self,
+        examples: Sequence[Example],
+        text_encoder: TextEncoder,
+        limits: Limits,
+        tally: Tally,
+        *,
+        segments: str = "pair",
+        flat: bool = False,
     ) -> Iterator[Feature]:
         """Features of `examples` in order; `flat` says that the head cannot express overlapping spans."""
         ...

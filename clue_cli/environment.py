@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import Any
 
 LIBRARIES = (
-    "torch", "transformers", "tokenizers", "accelerate", "safetensors", "numpy", "scipy", "scikit-learn", "datasets",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "accelerate",
+    "safetensors",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "datasets",
     "huggingface-hub",
 )
 """Libraries whose version can change a figure."""
@@ -104,8 +112,12 @@ def _git(root: Path, *arguments: str) -> str | None:
         surroundings.pop(name, None)  # set inside git's own hooks, where they mean another repository
     try:
         answer = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=_GIT_SECONDS,
-            env=surroundings, check=False,
+            ["git", "-C", str(root), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=_GIT_SECONDS,
+            env=surroundings,
+            check=False,
         )
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return None
@@ -123,7 +135,10 @@ def _cpu() -> str:
     if sys.platform == "darwin":
         try:
             answer = subprocess.run(
-                ["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, timeout=_GIT_SECONDS,
+                ["sysctl", "-n", "machdep.cpu.brand_string"],
+                capture_output=True,
+                text=True,
+                timeout=_GIT_SECONDS,
                 check=False,
             )
         except (OSError, subprocess.SubprocessError):

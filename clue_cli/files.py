@@ -61,9 +61,7 @@ def atomic_write(
 ) -> AbstractContextManager[IO[str]]: ...
 @overload
 def atomic_write(path: str | Path, *, binary: Literal[True]) -> AbstractContextManager[IO[bytes]]: ...
-def atomic_write(
-    path: str | Path, *, binary: bool = False, encoding: str = "utf-8"
-) -> AbstractContextManager[IO[Any]]:
+def atomic_write(path: str | Path, *, binary: bool = False, encoding: str = "utf-8") -> AbstractContextManager[IO[Any]]:
     r"""Open a file that appears at `path`, whole, when the block ends, and not at all if it fails.
 
         with atomic_write(path) as file:

@@ -161,8 +161,14 @@ class Rejects:
 
 
 def read_examples(
-    rows: Iterable[Row], task: Task, *, text_fields: Sequence[str] = (), rejects: Rejects | None = None,
-    check: Callable[[Example], None] | None = None, place: str = "", first: int = 0,
+    rows: Iterable[Row],
+    task: Task,
+    *,
+    text_fields: Sequence[str] = (),
+    rejects: Rejects | None = None,
+    check: Callable[[Example], None] | None = None,
+    place: str = "",
+    first: int = 0,
 ) -> Iterator[Example]:
     """Rows as unlabelled examples whose `row` is the user's own, numbered from `first`.
 

@@ -103,7 +103,8 @@ class Leaderboard:
         """Whether `row` has the highest figure of a column (or average) among two or more comparable rows of ours."""
         mine = _figure(row, key)
         rivals = [
-            other for other in (_figure(r, key) for r in self.rows if _marks(r, key) == _marks(row, key))
+            other
+            for other in (_figure(r, key) for r in self.rows if _marks(r, key) == _marks(row, key))
             if other is not None
         ]
         unmarked = any(_figure(r, key) is not None and not _marks(r, key) for r in self.rows)
@@ -132,7 +133,11 @@ class Filters:
 
 
 def build(
-    records: Sequence[Record], filters: Filters, *, published: str = "main", order: Sequence[str] = (),
+    records: Sequence[Record],
+    filters: Filters,
+    *,
+    published: str = "main",
+    order: Sequence[str] = (),
     skipped: Sequence[tuple[str, str]] = (),
 ) -> Leaderboard:
     """The table of `records`; `published` is none, main or all; `order` is the order of tasks.
@@ -165,7 +170,8 @@ def _check_filters(
     known = {
         "task": {r.task.name for r in records} | {p.task for p in published} | set(order),
         "metric": {m for r in records for m in r.metrics} | {p.metric for p in published},
-        "split": {s.split for r in records for s in r.results} | {p.split for p in published if p.split != "unknown"}
+        "split": {s.split for r in records for s in r.results}
+        | {p.split for p in published if p.split != "unknown"}
         | {"dev", "test"},
     }
     wishes = {"task": filters.tasks, "metric": filters.metrics, "split": (filters.split,)}
@@ -202,8 +208,11 @@ def _own_rows(records: Sequence[Record], filters: Filters, left_out: Counter[str
             left_out[f"runs without a figure on {filters.split}"] += 1
             continue
         key = _System(
-            name, "" if record.encoder.scratch else record.encoder.sha256, record.head,
-            tuple(f"{key}={value}" for key, value in record.choices().items()), _run_marks(record),
+            name,
+            "" if record.encoder.scratch else record.encoder.sha256,
+            record.head,
+            tuple(f"{key}={value}" for key, value in record.choices().items()),
+            _run_marks(record),
         )
         group = (record.group, None) if record.group is not None else (None, position)
         systems.setdefault(key, {}).setdefault(task, {}).setdefault(group, []).append(record)
@@ -246,10 +255,14 @@ def _cells(runs: Sequence[Record], filters: Filters, versions: Mapping[str, int]
         scores = tuple(100 * result.figures[result.primary] for _, result in pairs)
         errors = [100 * r.errors[r.primary] for _, r in pairs if r.primary in r.errors]
         cells[column] = Cell(
-            score=statistics.fmean(scores), split=split, runs=len(pairs), scores=scores,
+            score=statistics.fmean(scores),
+            split=split,
+            runs=len(pairs),
+            scores=scores,
             spread=statistics.stdev(scores) if len(scores) > 1 else None,
             error=statistics.fmean(errors) if len(errors) == len(pairs) else None,
-            items=pairs[0][1].items, seeds=tuple(record.seed for record, _ in pairs),
+            items=pairs[0][1].items,
+            seeds=tuple(record.seed for record, _ in pairs),
             marks=_cell_marks(pairs, filters, versions),
         )
     return cells

@@ -76,8 +76,10 @@ class View:
         if cell is None:
             return Shown()
         return Shown(
-            f"{cell.score:.2f}", "" if cell.error is None else f"±{cell.error:.1f}",
-            "" if cell.spread is None else f"sd {cell.spread:.2f}", self.letters(cell.marks),
+            f"{cell.score:.2f}",
+            "" if cell.error is None else f"±{cell.error:.1f}",
+            "" if cell.spread is None else f"sd {cell.spread:.2f}",
+            self.letters(cell.marks),
             self.board.is_best(row, key),
         )
 
@@ -190,8 +192,22 @@ def _markdown_cell(shown: Shown) -> str:
 
 
 CSV_FIELDS = (
-    "system", "head", "details", "published", "task", "metric", "split", "score", "sd", "error", "runs", "items",
-    "seeds", "best", "marks", "source",
+    "system",
+    "head",
+    "details",
+    "published",
+    "task",
+    "metric",
+    "split",
+    "score",
+    "sd",
+    "error",
+    "runs",
+    "items",
+    "seeds",
+    "best",
+    "marks",
+    "source",
 )
 
 
@@ -202,25 +218,43 @@ def as_csv(board: Leaderboard) -> str:
     writer.writeheader()
     for row in (*board.rows, *board.references):
         system = {
-            "system": row.encoder, "head": row.head, "details": "; ".join(row.details),
-            "published": "yes" if row.published else "no", "source": row.source or "",
+            "system": row.encoder,
+            "head": row.head,
+            "details": "; ".join(row.details),
+            "published": "yes" if row.published else "no",
+            "source": row.source or "",
         }
         for column in board.columns:
             if (cell := row.cells.get(column)) is None:
                 continue
-            writer.writerow(system | {
-                "task": column.task, "metric": column.metric, "split": cell.split, "score": repr(cell.score),
-                "sd": "" if cell.spread is None else repr(cell.spread),
-                "error": "" if cell.error is None else repr(cell.error),
-                "runs": cell.runs, "items": "" if cell.items is None else cell.items,
-                "seeds": " ".join(map(str, cell.seeds)), "marks": "; ".join((*row.marks, *cell.marks)),
-                "best": "yes" if board.is_best(row, column) else "no",
-            })
+            writer.writerow(
+                system
+                | {
+                    "task": column.task,
+                    "metric": column.metric,
+                    "split": cell.split,
+                    "score": repr(cell.score),
+                    "sd": "" if cell.spread is None else repr(cell.spread),
+                    "error": "" if cell.error is None else repr(cell.error),
+                    "runs": cell.runs,
+                    "items": "" if cell.items is None else cell.items,
+                    "seeds": " ".join(map(str, cell.seeds)),
+                    "marks": "; ".join((*row.marks, *cell.marks)),
+                    "best": "yes" if board.is_best(row, column) else "no",
+                }
+            )
         for name, figure in row.averages.items():
-            writer.writerow(system | {
-                "task": "average", "metric": name, "split": board.split, "score": repr(figure),
-                "marks": "; ".join(row.marks), "best": "yes" if board.is_best(row, name) else "no",
-            })
+            writer.writerow(
+                system
+                | {
+                    "task": "average",
+                    "metric": name,
+                    "split": board.split,
+                    "score": repr(figure),
+                    "marks": "; ".join(row.marks),
+                    "best": "yes" if board.is_best(row, name) else "no",
+                }
+            )
     return text.getvalue()
 
 
@@ -231,19 +265,33 @@ def as_document(board: Leaderboard) -> dict[str, Any]:
     def cells(row: Row) -> list[dict[str, Any]]:
         return [
             {
-                "task": column.task, "metric": column.metric, "split": cell.split, "score": cell.score,
-                "sd": cell.spread, "error": cell.error, "runs": cell.runs, "items": cell.items,
-                "seeds": list(cell.seeds), "scores": list(cell.scores), "best": board.is_best(row, column),
+                "task": column.task,
+                "metric": column.metric,
+                "split": cell.split,
+                "score": cell.score,
+                "sd": cell.spread,
+                "error": cell.error,
+                "runs": cell.runs,
+                "items": cell.items,
+                "seeds": list(cell.seeds),
+                "scores": list(cell.scores),
+                "best": board.is_best(row, column),
                 "marks": [view.notes[mark] for mark in cell.marks],
             }
-            for column in board.columns if (cell := row.cells.get(column)) is not None
+            for column in board.columns
+            if (cell := row.cells.get(column)) is not None
         ]
 
     def rows(group: Sequence[Row]) -> list[dict[str, Any]]:
         return [
             {
-                "system": row.encoder, "head": row.head, "details": list(row.details), "published": row.published,
-                "source": row.source, "marks": [view.notes[mark] for mark in row.marks], "cells": cells(row),
+                "system": row.encoder,
+                "head": row.head,
+                "details": list(row.details),
+                "published": row.published,
+                "source": row.source,
+                "marks": [view.notes[mark] for mark in row.marks],
+                "cells": cells(row),
                 "averages": {name: row.averages.get(name) for name in board.averages},
             }
             for row in group

@@ -276,9 +276,7 @@ def tab_values(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, list[str
         yield number, line.split("\t")
 
 
-def csv_values(
-    lines: Iterable[tuple[int, str]], place: str, bad: Bad | None = None
-) -> Iterator[tuple[int, list[str]]]:
+def csv_values(lines: Iterable[tuple[int, str]], place: str, bad: Bad | None = None) -> Iterator[tuple[int, list[str]]]:
     """Values between commas; those in double quotes may hold commas, doubled quotes and line ends. RowError otherwise.
 
     The number is that of a row's first line.

@@ -110,7 +110,12 @@ class Predictor:
 
     @classmethod
     def load(
-        cls, run: str | Path, *, device: str | None = None, precision: str | None = None, tokens: int | None = None,
+        cls,
+        run: str | Path,
+        *,
+        device: str | None = None,
+        precision: str | None = None,
+        tokens: int | None = None,
         tally: Tally | None = None,
     ) -> Predictor:
         """The model of a run directory, ready on `device` (None: the best at hand) in `precision` (None: the fastest).

@@ -234,13 +234,15 @@ def _sink(
         return sink
     if target.output is None:
         return AnswerStream(form)
-    return AnswerFile(
-        target.output, form, made_of, force=request.force, resume=request.resume, skipping=request.skip
-    )
+    return AnswerFile(target.output, form, made_of, force=request.force, resume=request.resume, skipping=request.skip)
 
 
 def _answer(
-    predictor: Predictor, request: Request, target: _Target, sink: AnswerFile | AnswerStream, options: Answering,
+    predictor: Predictor,
+    request: Request,
+    target: _Target,
+    sink: AnswerFile | AnswerStream,
+    options: Answering,
     left_out: Tally,
 ) -> Answered:
     """Stream the rows of one target through the model into its output; what reading leaves out goes to `left_out`."""
@@ -260,9 +262,7 @@ def _answer(
     ):
         for example, prediction in stream:
             if writing:
-                fields = predictor.task.answer_fields(
-                    example, prediction, options, probabilities=request.probabilities
-                )
+                fields = predictor.task.answer_fields(example, prediction, options, probabilities=request.probabilities)
                 sink.write(_record(sink.form, example, prediction, fields))
             rows += 1
             if not to_terminal:

@@ -80,9 +80,14 @@ class Bar(Progress):
         from rich.progress import Progress as RichBars
 
         self.bars: Bars = RichBars(
-            TextColumn("{task.description}", markup=False), BarColumn(bar_width=20), MofNCompleteColumn(),
-            TimeRemainingColumn(compact=True), TextColumn("{task.fields[note]}", markup=False),
-            console=console.err, auto_refresh=False, transient=True,
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[note]}", markup=False),
+            console=console.err,
+            auto_refresh=False,
+            transient=True,
         )
         self._task = self.bars.add_task(console.clean(description), total=total, completed=done, note="")
 

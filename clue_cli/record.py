@@ -183,9 +183,17 @@ class Result:
     def of(cls, score: Score, split: str, **more: Any) -> Result:
         """The figures of `clue_cli.scoring`, as a record has them; `more` are further fields (threshold ...)."""
         return cls(
-            metric=score.metric, split=split, primary=score.primary, figures=dict(score.figures),
-            errors=dict(score.errors), items=score.items, clusters=score.clusters, missing=score.missing,
-            per_label=[dict(row) for row in score.per_label], notes=list(score.notes), **more,
+            metric=score.metric,
+            split=split,
+            primary=score.primary,
+            figures=dict(score.figures),
+            errors=dict(score.errors),
+            items=score.items,
+            clusters=score.clusters,
+            missing=score.missing,
+            per_label=[dict(row) for row in score.per_label],
+            notes=list(score.notes),
+            **more,
         )
 
 
@@ -219,16 +227,34 @@ class Record:
 
     @classmethod
     def start(
-        cls, *, task: TaskInfo, head: str, encoder: EncoderInfo, metrics: Sequence[str], recipe: dict[str, Setting],
-        seed: int, group: str | None = None, command: Sequence[str] | None = None, **more: Any,
+        cls,
+        *,
+        task: TaskInfo,
+        head: str,
+        encoder: EncoderInfo,
+        metrics: Sequence[str],
+        recipe: dict[str, Setting],
+        seed: int,
+        group: str | None = None,
+        command: Sequence[str] | None = None,
+        **more: Any,
     ) -> Record:
         """A record of a run that begins now, with versions and machine filled in; `more` are further fields."""
         if _MACHINE_PATH.search(encoder.name):
             encoder = replace(encoder, name=base_name(encoder.name))
         return cls(
-            task=task, head=head, encoder=encoder, metrics=list(metrics), recipe=recipe, seed=seed, group=group,
-            command=reduced_command(sys.argv if command is None else command), program=program(),
-            environment=environment(), started=now(), **more,
+            task=task,
+            head=head,
+            encoder=encoder,
+            metrics=list(metrics),
+            recipe=recipe,
+            seed=seed,
+            group=group,
+            command=reduced_command(sys.argv if command is None else command),
+            program=program(),
+            environment=environment(),
+            started=now(),
+            **more,
         )
 
     def end(self, status: str, error: BaseException | str | None = None) -> None:
@@ -322,7 +348,8 @@ def from_document(document: Any, file: str) -> Record:
         raise check.wrong("format", "a number from 1", version)
     if version > FORMAT_VERSION:
         raise UserError(
-            f"the record has format {version}, newer than this program reads ({FORMAT_VERSION})", where=file,
+            f"the record has format {version}, newer than this program reads ({FORMAT_VERSION})",
+            where=file,
             hint="update the program",
         )
     for older in range(version, FORMAT_VERSION):

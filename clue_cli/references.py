@@ -44,9 +44,17 @@ def references() -> list[Reference]:
     """All published figures, in the order of the file."""
     return [
         Reference(
-            system=row["system"], encoder=row["encoder"], size=row["size"], task=row["task"], split=row["split"],
-            metric=row["metric"], score=float(row["score"]), source=row["source"], disputed=row["disputed"] == "yes",
-            main=row["main"] == "yes", notes=tuple(note for note in row["notes"].split("; ") if note),
+            system=row["system"],
+            encoder=row["encoder"],
+            size=row["size"],
+            task=row["task"],
+            split=row["split"],
+            metric=row["metric"],
+            score=float(row["score"]),
+            source=row["source"],
+            disputed=row["disputed"] == "yes",
+            main=row["main"] == "yes",
+            notes=tuple(note for note in row["notes"].split("; ") if note),
         )
         for row in _rows("published.csv")
     ]

@@ -130,7 +130,8 @@ def read_json(path: Path, what: str = "record") -> Any:
         raise
     except json.JSONDecodeError as error:
         raise UserError(
-            f"not JSON: {error.msg} at column {error.colno}", where=f"{path}:{error.lineno}",
+            f"not JSON: {error.msg} at column {error.colno}",
+            where=f"{path}:{error.lineno}",
             hint=f"the {what} is damaged or not one",
         ) from None
     except (RecursionError, ValueError):

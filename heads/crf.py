@@ -64,6 +64,4 @@ class CRFTagging(Tagger):
         found = marginals(emissions, lengths, transitions, start, end)
         # Marginals that underflow to 0 stay finite in the score.
         own = found.tags.gather(2, tags[..., None]).squeeze(2).clamp(min=torch.finfo(emissions.dtype).tiny).log()
-        return path_spans(
-            tags, order, lengths, own, next_tag(found.onward, transitions, tags), options.max_candidates
-        )
+        return path_spans(tags, order, lengths, own, next_tag(found.onward, transitions, tags), options.max_candidates)

@@ -202,9 +202,7 @@ class _Scan(NamedTuple):
         return torch.where(mask, joint / total, 0), pairs
 
 
-def _scan(
-    emissions: Tensor, lengths: Tensor, transitions: Tensor, start: Tensor, end: Tensor, *, both: bool
-) -> _Scan:
+def _scan(emissions: Tensor, lengths: Tensor, transitions: Tensor, start: Tensor, end: Tensor, *, both: bool) -> _Scan:
     """All messages, in the cheapest arithmetic that is exact for these scores."""
     emissions, transitions, start, end = (x.detach() for x in (emissions, transitions, start, end))
     steps, tags = emissions.shape[1:]

@@ -1,6 +1,6 @@
 """What `test_processes` runs in one process and in two: a step's gradient, a training, a prediction.
 
-    accelerate launch --multi_gpu --num_processes 2 tests/processes_script.py ENCODER OUTPUT RUN
+accelerate launch --multi_gpu --num_processes 2 tests/processes_script.py ENCODER OUTPUT RUN
 """
 
 from __future__ import annotations

@@ -103,7 +103,8 @@ def test_a_full_disk_is_told_and_gives_back_its_room(tmp_path: Path, monkeypatch
     full = OSError(errno.ENOSPC, "No space left on device")
     for target, name, error in (
         (safetensors.torch, "save_file", SafetensorError("I/O error: No space left on device (os error 28)")),
-        (os, "fsync", full), (json, "dump", full),
+        (os, "fsync", full),
+        (json, "dump", full),
     ):
         with monkeypatch.context() as patch:
             failing(patch, target, name, 1, error, after=True)

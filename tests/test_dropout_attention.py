@@ -68,7 +68,10 @@ def test_cheapening_replaces_dropout_and_nothing_else() -> None:
     names = list(model.state_dict())
     cheapen_dropout(model)
     assert [type(m).__name__ for m in model.modules() if not list(m.children())] == [
-        "Linear", "ByteDropout", "ByteDropout", "Dropout2d"
+        "Linear",
+        "ByteDropout",
+        "ByteDropout",
+        "Dropout2d",
     ]
     assert list(model.state_dict()) == names
     assert not any(m.training for m in model.modules())

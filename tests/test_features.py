@@ -36,7 +36,9 @@ def features(draw: st.DrawFn) -> list[Feature]:
         rows = draw(st.lists(st.tuples(st.integers(0, 9), st.integers(0, length), st.integers(0, length)), max_size=3))
         made.append(
             Feature(
-                item, item, inputs,
+                item,
+                item,
+                inputs,
                 char_spans=np.array([[i - 1, i] for i in range(length)], dtype=np.int32),
                 sequence=np.array([-1] + [0] * (length - 1), dtype=np.int8),
                 targets={"spans": np.array(rows, dtype=np.int32).reshape(-1, 3)},
@@ -47,13 +49,17 @@ def features(draw: st.DrawFn) -> list[Feature]:
 
 def plain(feature: Feature) -> dict[str, Any]:
     """Comparable values."""
+
     def values(value: Any) -> Any:
         return None if value is None else np.asarray(value).tolist()
 
     return {
-        "item": feature.item, "unit": feature.unit, "length": feature.length,
+        "item": feature.item,
+        "unit": feature.unit,
+        "length": feature.length,
         "inputs": {name: values(column) for name, column in feature.inputs.items()},
-        "char_spans": values(feature.char_spans), "sequence": values(feature.sequence),
+        "char_spans": values(feature.char_spans),
+        "sequence": values(feature.sequence),
         "targets": {name: values(target) for name, target in feature.targets.items()},
     }
 

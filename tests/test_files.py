@@ -114,8 +114,11 @@ def test_outputs_are_checked_before_the_work(tmp_path: Path, monkeypatch: pytest
     check_output(tmp_path / "there", force=True)
     check_output("/dev/null")
     assert [p.name for p in tmp_path.iterdir()] == ["there"]
-    for bad, words in ((tmp_path / "there", "exists already"), (tmp_path, "is a directory"),
-                       (tmp_path / "there" / "x", "is a file")):
+    for bad, words in (
+        (tmp_path / "there", "exists already"),
+        (tmp_path, "is a directory"),
+        (tmp_path / "there" / "x", "is a file"),
+    ):
         with pytest.raises(UserError, match=words):
             check_output(bad)
 

@@ -142,8 +142,11 @@ def test_standard_input_is_json_lines_or_text(monkeypatch: pytest.MonkeyPatch, t
 @pytest.mark.parametrize(
     "path, chosen, form",
     [
-        ("a/B.JSON", None, "jsonl"), ("x.ndjson.gz", None, "jsonl"), ("x.TXT.xz", None, "text"),
-        ("x.log", "text", "text"), ("-", None, None),
+        ("a/B.JSON", None, "jsonl"),
+        ("x.ndjson.gz", None, "jsonl"),
+        ("x.TXT.xz", None, "text"),
+        ("x.log", "text", "text"),
+        ("-", None, None),
     ],
 )
 def test_the_form_comes_from_the_ending_or_the_option(path: str, chosen: str | None, form: str | None) -> None:
@@ -153,7 +156,9 @@ def test_the_form_comes_from_the_ending_or_the_option(path: str, chosen: str | N
 @pytest.mark.parametrize(
     "path, chosen, message",
     [
-        ("x.log", None, "--input-format"), ("x.gz", None, "--input-format"), ("x.zip", None, "--split"),
+        ("x.log", None, "--input-format"),
+        ("x.gz", None, "--input-format"),
+        ("x.zip", None, "--split"),
         ("x.csv", "cvs", "csv"),
     ],
 )
@@ -177,7 +182,7 @@ BAD_ROWS: dict[str, tuple[str, bytes, int, int]] = {
     "too few values": ("a.csv", b"id,sentence\n1,a\n2\n3,c\n", 2, 3),
     "a quote gone astray": ("a.csv", b'id,sentence\n1,a\n2,"b"c\n3,d\n', 2, 3),
     "an undecodable line inside a quoted value": ("a.csv", b'id,sentence\n1,a\n2,"b\n\xff\nc"\n3,d\n', 2, 3),
-    "an undecodable row of a table": ("a.csv", b'id,sentence\n1,a\n2,\xff\n3,d\n', 2, 3),
+    "an undecodable row of a table": ("a.csv", b"id,sentence\n1,a\n2,\xff\n3,d\n", 2, 3),
 }
 
 

@@ -65,20 +65,33 @@ def test_seeds_become_mean_and_spread(values: list[tuple[float, float]]) -> None
 
 
 def test_runs_without_a_group_stay_single_newest_first() -> None:
-    board = table([
-        make_record(figures={"accuracy": 0.4}, started="2026-11-20T10:00:00+00:00"),
-        make_record(figures={"accuracy": 0.3}, started="2026-11-22T10:00:00+00:00"),
-        make_record("csl", figures={"accuracy": 0.7}),
-    ])
-    assert sorted(map(str, cells(board))) == sorted(map(str, [
-        {"tnews accuracy": 30.0, "csl accuracy": 70.0}, {"tnews accuracy": 40.0},
-    ]))
+    board = table(
+        [
+            make_record(figures={"accuracy": 0.4}, started="2026-11-20T10:00:00+00:00"),
+            make_record(figures={"accuracy": 0.3}, started="2026-11-22T10:00:00+00:00"),
+            make_record("csl", figures={"accuracy": 0.7}),
+        ]
+    )
+    assert sorted(map(str, cells(board))) == sorted(
+        map(
+            str,
+            [
+                {"tnews accuracy": 30.0, "csl accuracy": 70.0},
+                {"tnews accuracy": 40.0},
+            ],
+        )
+    )
 
 
 def test_what_makes_a_row_of_its_own() -> None:
     records = [
-        make_record(), make_record(encoder="other"), make_record(head="crf"), make_record(chosen={"epochs": 9}),
-        make_record(sample=True), make_record(official=False), make_record(limit=100),
+        make_record(),
+        make_record(encoder="other"),
+        make_record(head="crf"),
+        make_record(chosen={"epochs": 9}),
+        make_record(sample=True),
+        make_record(official=False),
+        make_record(limit=100),
     ]
     rows = table(records).rows
     assert len(rows) == 7
@@ -152,8 +165,12 @@ def test_averages_need_the_whole_set_and_never_mix_sets() -> None:
 def test_metrics_have_columns_of_their_own() -> None:
     board = table([make_record("cluener", figures={"cluener:official": 0.6, "span:micro_f1": 0.7})])
     assert cells(board) == [{"cluener cluener:official": 60.0, "cluener span:micro_f1": 70.0}]
-    assert cells(table([make_record("cluener", figures={"cluener:official": 0.6, "span:micro_f1": 0.7})],
-                       metrics=("span:micro_f1",))) == [{"cluener span:micro_f1": 70.0}]
+    assert cells(
+        table(
+            [make_record("cluener", figures={"cluener:official": 0.6, "span:micro_f1": 0.7})],
+            metrics=("span:micro_f1",),
+        )
+    ) == [{"cluener span:micro_f1": 70.0}]
 
 
 def test_splits_never_meet() -> None:
@@ -170,8 +187,12 @@ def test_filters() -> None:
     assert cells(table(records, tasks=("csl",))) == [{"csl accuracy": 50.0}]
     assert cells(table(records, heads=("crf",))) == [{"csl accuracy": 50.0}]
     assert cells(table(records, encoders=("other",))) == [{"afqmc accuracy": 50.0}]
-    for wrong, words in (({"tasks": ("tnes",)}, "did you mean tnews"), ({"heads": ("cfr",)}, "did you mean crf"),
-                         ({"metrics": ("acuracy",)}, "did you mean accuracy"), ({"split": "devs"}, "did you mean dev")):
+    for wrong, words in (
+        ({"tasks": ("tnes",)}, "did you mean tnews"),
+        ({"heads": ("cfr",)}, "did you mean crf"),
+        ({"metrics": ("acuracy",)}, "did you mean accuracy"),
+        ({"split": "devs"}, "did you mean dev"),
+    ):
         with pytest.raises(UserError, match=words):
             table(records, **wrong)
 
@@ -233,8 +254,12 @@ def test_the_formats_agree(board: Leaderboard) -> None:
     assert sorted(f"{float(line['error']):.1f}" for line in lines if line["error"]) == errors
     bold = sum(cell["best"] for row in rows for cell in row["cells"])
     assert 0 < bold <= sum(line["best"] == "yes" for line in lines)
-    markdown = [cell for line in as_markdown(board).splitlines() if line.startswith("| ")
-                for cell in re.split(r"(?<!\\)\|", line)[3:]]
+    markdown = [
+        cell
+        for line in as_markdown(board).splitlines()
+        if line.startswith("| ")
+        for cell in re.split(r"(?<!\\)\|", line)[3:]
+    ]
     assert sorted(m for cell in markdown for m in re.findall(r"^\W*(\d+\.\d\d)", cell)) == expected
     assert as_markdown(board).count("**") // 2 - 1 == sum(line["best"] == "yes" for line in lines)
     page = Cells()
@@ -400,8 +425,10 @@ def test_command_writes_files_whole_and_never_over_others(run: Any, tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--format", "mardown"], "did you mean markdown"), (["--references", "nine"], "unknown references"),
-        (["--task", "tnes"], "did you mean tnews"), (["nowhere"], "no such directory"),
+        (["--format", "mardown"], "did you mean markdown"),
+        (["--references", "nine"], "unknown references"),
+        (["--task", "tnes"], "did you mean tnews"),
+        (["nowhere"], "no such directory"),
         (["--encoder", "zzz"], "no run and no published figure fits"),
     ],
 )

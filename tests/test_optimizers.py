@@ -165,7 +165,8 @@ def test_a_long_gradient_is_cut_and_its_norm_told() -> None:
     norm = float(torch.cat([p.grad.flatten() for p in stepper.computing if p.grad is not None]).norm())
     step = stepper.optimizer.step
     stepper.optimizer.step = lambda: (  # type: ignore[method-assign, assignment]
-        gradients.extend(m.grad.clone() for m in stepper.masters if m.grad is not None), step()
+        gradients.extend(m.grad.clone() for m in stepper.masters if m.grad is not None),
+        step(),
     )
     stepper.accumulate()
     assert stepper.step(0, 6.0) == pytest.approx(norm / 6, rel=1e-5)

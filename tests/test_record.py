@@ -40,8 +40,14 @@ def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
 def test_start_fills_in_the_surroundings() -> None:
     old = make_record()
     record = Record.start(
-        task=old.task, head="crf", encoder=old.encoder, metrics=["accuracy"], recipe=old.recipe, seed=3,
-        command=["/usr/bin/clue", "train", "tnews", "--data", "/home/someone/tnews.zip"], device="cuda",
+        task=old.task,
+        head="crf",
+        encoder=old.encoder,
+        metrics=["accuracy"],
+        recipe=old.recipe,
+        seed=3,
+        command=["/usr/bin/clue", "train", "tnews", "--data", "/home/someone/tnews.zip"],
+        device="cuda",
     )
     assert record.status == "running"
     assert record.command == ["clue", "train", "tnews", "--data", "tnews.zip"]
@@ -158,9 +164,15 @@ def test_the_same_result_twice_is_damage() -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "not JSON"), (b"{", ":1: not JSON"), (b"[]", "expected an object"), (b"{\n\n1}", ":3: not JSON"),
-        (b"\xff\xfe", "not UTF-8 at byte 0"), (b'{"format": NaN}', "holds NaN"), (b'{"a": 1, "a": 2}', "'a' stands"),
-        (b"[" * 100_000, "not JSON"), (b"null", "expected an object"),
+        (b"", "not JSON"),
+        (b"{", ":1: not JSON"),
+        (b"[]", "expected an object"),
+        (b"{\n\n1}", ":3: not JSON"),
+        (b"\xff\xfe", "not UTF-8 at byte 0"),
+        (b'{"format": NaN}', "holds NaN"),
+        (b'{"a": 1, "a": 2}', "'a' stands"),
+        (b"[" * 100_000, "not JSON"),
+        (b"null", "expected an object"),
         (b'{"format": 9' + b"9" * 5000 + b"}", "not JSON"),
     ],
 )
@@ -190,8 +202,15 @@ def test_any_value_anywhere_reads_or_is_a_user_error(data: st.DataObject) -> Non
         key = data.draw(st.sampled_from(keys))
         if not isinstance(place[key], (dict, list)) or not place[key] or data.draw(st.booleans()):
             place[key] = data.draw(
-                st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
-                | st.just([]) | st.just({}) | st.just([[]]) | st.just({"a": {}})
+                st.none()
+                | st.booleans()
+                | st.integers()
+                | st.floats()
+                | st.text(max_size=5)
+                | st.just([])
+                | st.just({})
+                | st.just([[]])
+                | st.just({"a": {}})
             )
             break
         place = place[key]
@@ -235,8 +254,12 @@ def test_newer_formats_are_refused_and_older_ones_read(monkeypatch: pytest.Monke
 def test_no_paths_of_the_machine_stand_in_a_record(tmp_path: Path) -> None:
     old = make_record()
     record = Record.start(
-        task=old.task, head="x", encoder=EncoderInfo(str(tmp_path / "bert"), SHA, 1, 1, "small"), metrics=[],
-        recipe={}, seed=1,
+        task=old.task,
+        head="x",
+        encoder=EncoderInfo(str(tmp_path / "bert"), SHA, 1, 1, "small"),
+        metrics=[],
+        recipe={},
+        seed=1,
         command=[str(tmp_path / "bin" / "clue"), "train", f"--data={tmp_path}", "--output", str(tmp_path / "run")],
     )
     assert record.encoder.name == "bert"

@@ -76,9 +76,7 @@ def test_a_run_learns_and_records_what_clue_eval_finds_again(tiny_encoder: Path,
     assert len(lines) == 24
     found = evaluate_run(path, limit=24, precision="float32", device="cpu", save=False)
     assert dict(found.result.scores["accuracy"].figures) == dev.figures
-    again = [
-        found.result.task.answer_fields(e, p, Answering(), probabilities=True) for e, p in found.result.pairs
-    ]
+    again = [found.result.task.answer_fields(e, p, Answering(), probabilities=True) for e, p in found.result.pairs]
     assert json.loads(json.dumps(again)) == [line["prediction"] for line in lines]
 
 
@@ -183,8 +181,14 @@ def whole(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
 
 @pytest.mark.parametrize(("when", "target", "name", "call"), CRASHES, ids=[crash[0] for crash in CRASHES])
 def test_a_run_that_crashed_ends_as_if_it_had_not(
-    tiny_encoder: Path, tmp_path: Path, whole: Callable[..., Path], monkeypatch: pytest.MonkeyPatch,
-    when: str, target: Any, name: str, call: int,
+    tiny_encoder: Path,
+    tmp_path: Path,
+    whole: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    when: str,
+    target: Any,
+    name: str,
+    call: int,
 ) -> None:
     # A checkpoint after every step, so that each kind of moment is met.
     asked = request("tnews", tiny_encoder, tmp_path / "run", save_minutes=0.0)
@@ -209,8 +213,13 @@ def test_a_run_that_crashed_ends_as_if_it_had_not(
 @pytest.mark.parametrize(("task", "head"), [("tnews", None), ("cluener", "crf")])
 @pytest.mark.parametrize("step", [1, 3, 6])
 def test_a_signal_stops_after_the_step_and_the_run_continues(
-    tiny_encoder: Path, tmp_path: Path, whole: Callable[..., Path], monkeypatch: pytest.MonkeyPatch,
-    task: str, head: str | None, step: int,
+    tiny_encoder: Path,
+    tmp_path: Path,
+    whole: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    task: str,
+    head: str | None,
+    step: int,
 ) -> None:
     asked = request(task, tiny_encoder, tmp_path / "run", head)
     original, count = Training._step, iter(range(1, 1000))
@@ -270,7 +279,9 @@ def test_a_killed_process_continues_to_the_same_bits(
     here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(tiny_encoder), str(tmp_path / "run")],
-        env=here, capture_output=True, text=True,
+        env=here,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert Record.load(tmp_path / "run").status == "running"

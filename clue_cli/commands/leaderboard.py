@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 NARROW = "Narrow the table"
 
-EPILOG = (
-    "Examples:\n\nclue leaderboard\n\nclue leaderboard results --task tnews --format markdown --output table.md"
-)
+EPILOG = "Examples:\n\nclue leaderboard\n\nclue leaderboard results --task tnews --format markdown --output table.md"
 
 
 def leaderboard_command(

@@ -54,7 +54,14 @@ def data_place(task: Any) -> str:
 
 def _document(task: Any) -> dict[str, Any]:
     return {
-        "name": task.name, "family": task.family, "title": task.title, "version": task.version,
-        "default_head": task.default_head, "heads": list(task.heads), "default_metric": task.default_metric,
-        "metrics": list(task.metrics), "labels": len(task.labels), "data": data_place(task),
+        "name": task.name,
+        "family": task.family,
+        "title": task.title,
+        "version": task.version,
+        "default_head": task.default_head,
+        "heads": list(task.heads),
+        "default_metric": task.default_metric,
+        "metrics": list(task.metrics),
+        "labels": len(task.labels),
+        "data": data_place(task),
     }

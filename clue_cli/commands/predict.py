@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from clue_cli.prediction_files import Summary
 
 EPILOG = (
-    "Examples:\n\nclue predict RUN titles.txt -o answers.jsonl\n\n"
-    "echo 今天股市大涨 | clue predict RUN - --format table"
+    "Examples:\n\nclue predict RUN titles.txt -o answers.jsonl\n\necho 今天股市大涨 | clue predict RUN - --format table"
 )
 
 INPUT, ANSWERS = "Input", "Answers"
@@ -24,7 +23,8 @@ INPUT, ANSWERS = "Input", "Answers"
 Files = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="FILE", show_default=False,
+        metavar="FILE",
+        show_default=False,
         help="jsonl, csv, tsv or txt, packed (.gz .bz2 .xz) or not; - is standard input.",
     ),
 ]
@@ -34,21 +34,21 @@ Split = Annotated[
 ]
 TextField = Annotated[
     str | None,
-    typer.Option(
-        metavar="A,B", rich_help_panel=INPUT, help="Your columns that hold the task's texts, in its order."
-    ),
+    typer.Option(metavar="A,B", rich_help_panel=INPUT, help="Your columns that hold the task's texts, in its order."),
 ]
 InputFormat = Annotated[
     str | None,
     typer.Option(
-        metavar="jsonl|csv|tsv|text", rich_help_panel=INPUT,
+        metavar="jsonl|csv|tsv|text",
+        rich_help_panel=INPUT,
         help="Form of the input, where the file's ending (for standard input: its first line) does not say it.",
     ),
 ]
 OnError = Annotated[
     str,
     typer.Option(
-        metavar="stop|skip", rich_help_panel=INPUT,
+        metavar="stop|skip",
+        rich_help_panel=INPUT,
         help="Stop at a bad row, or set it aside in OUTPUT.rejects.jsonl and go on.",
     ),
 ]
@@ -70,14 +70,18 @@ Threshold = Annotated[
 Output = Annotated[
     str | None,
     typer.Option(
-        "--output", "-o", metavar="PATH", rich_help_panel=o.OUTPUT,
+        "--output",
+        "-o",
+        metavar="PATH",
+        rich_help_panel=o.OUTPUT,
         help="File for the answers to all inputs in order, or a directory for a file each; else standard output.",
     ),
 ]
 Format = Annotated[
     str,
     typer.Option(
-        metavar="jsonl|csv|table", rich_help_panel=o.OUTPUT,
+        metavar="jsonl|csv|table",
+        rich_help_panel=o.OUTPUT,
         help="Form of the answers; the table marks entities in the text.",
     ),
 ]
@@ -90,7 +94,8 @@ Resume = Annotated[
 Json = Annotated[
     bool,
     typer.Option(
-        "--json", rich_help_panel=o.OUTPUT,
+        "--json",
+        rich_help_panel=o.OUTPUT,
         help="One JSON document with counts on standard output; the answers go to --output.",
     ),
 ]
@@ -137,9 +142,21 @@ def predict_command(
         files = ["-"]
     fields = tuple(name.strip() for name in (text_field or "").split(",") if name.strip())
     request = Request(
-        run=run, files=tuple(files or ()), split=split, data=data, reading=Reading(encoding, input_format, fields),
-        form=format, output=None if output == "-" else output, probabilities=probabilities, top_k=top_k,
-        threshold=threshold, precision=precision, device=device, skip=on_error == "skip", resume=resume, force=force,
+        run=run,
+        files=tuple(files or ()),
+        split=split,
+        data=data,
+        reading=Reading(encoding, input_format, fields),
+        form=format,
+        output=None if output == "-" else output,
+        probabilities=probabilities,
+        top_k=top_k,
+        threshold=threshold,
+        precision=precision,
+        device=device,
+        skip=on_error == "skip",
+        resume=resume,
+        force=force,
     )
     _show(predict_files(request))
 

@@ -25,9 +25,7 @@ def show_command(
     ] = "small",
     recipe: Annotated[
         str | None,
-        typer.Option(
-            "--recipe", metavar="NAME", rich_help_panel=o.MODEL, help="A named recipe, e.g. clue-bert4keras."
-        ),
+        typer.Option("--recipe", metavar="NAME", rich_help_panel=o.MODEL, help="A named recipe, e.g. clue-bert4keras."),
     ] = None,
     fields: o.FieldsOption = None,
     labels: o.LabelsOption = None,
@@ -53,27 +51,41 @@ def describe(task: Any, head: str, size: str, recipe: str | None = None) -> dict
     """What `clue show` says about a task, as JSON values. UserError for an unknown size or recipe."""
     values, origins = task.recipe_for(head, size, recipe) if recipe else task.recipe_for(head, size)
     return {
-        "name": task.name, "title": task.title, "family": task.family, "version": task.version,
+        "name": task.name,
+        "title": task.title,
+        "family": task.family,
+        "version": task.version,
         "homepage": task.homepage,
-        "fields": list(task.fields), "optional_fields": list(_get(task, "optional_texts", ())),
+        "fields": list(task.fields),
+        "optional_fields": list(_get(task, "optional_texts", ())),
         "labels": [{"label": label, "name": _get(task, "label_names", {}).get(label)} for label in task.labels],
         "files": [
-            {"split": split, "names": list(names), "rows": _get(task, "counts", {}).get(split),
-             "official": {name: task.official[name] for name in names if name in task.official},
-             "submission": task.submissions.get(split)}
+            {
+                "split": split,
+                "names": list(names),
+                "rows": _get(task, "counts", {}).get(split),
+                "official": {name: task.official[name] for name in names if name in task.official},
+                "submission": task.submissions.get(split),
+            }
             for split, names in task.files.items()
         ],
         "left_out_labels": list(_get(task, "left_out", ())),
-        "heads": list(task.heads), "default_head": task.default_head,
-        "metrics": list(task.metrics), "default_metric": task.default_metric,
+        "heads": list(task.heads),
+        "default_head": task.default_head,
+        "metrics": list(task.metrics),
+        "default_metric": task.default_metric,
         "recipe": {
-            "head": head, "size": size, "name": recipe,
+            "head": head,
+            "size": size,
+            "name": recipe,
             "values": {
                 field.name: {"value": getattr(values, field.name), "origin": origins[field.name]}
                 for field in dataclasses.fields(values)
             },
         },
-        "data": data_place(task), "own": bool(_get(task, "own", False)), "hub": _get(task, "hub", "") or None,
+        "data": data_place(task),
+        "own": bool(_get(task, "own", False)),
+        "hub": _get(task, "hub", "") or None,
     }
 
 
@@ -92,7 +104,8 @@ def _print(document: dict[str, Any]) -> None:
     console.result()
     console.table(
         ["split", "files", "rows", "submission"],
-        [[f["split"], " or ".join(f["names"]), f["rows"], f["submission"]] for f in document["files"]], title="Files",
+        [[f["split"], " or ".join(f["names"]), f["rows"], f["submission"]] for f in document["files"]],
+        title="Files",
     )
     console.result()
     _print_labels(document)
@@ -108,7 +121,8 @@ def _print(document: dict[str, Any]) -> None:
         for key, entry in recipe["values"].items()
     ]
     console.table(
-        [console.Column("option", fold=False), console.Column("value", right=True), "from"], rows,
+        [console.Column("option", fold=False), console.Column("value", right=True), "from"],
+        rows,
         title=f"Recipe: head {recipe['head']}, {recipe['size']} encoder{named}",
     )
     console.result()

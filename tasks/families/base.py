@@ -219,9 +219,7 @@ class TaskBase(Task):
         value = row.data.get(self.id)
         if value is None or (isinstance(value, (str, int)) and not isinstance(value, bool)):
             return value
-        raise RowError(
-            f"the id must be a string or a whole number, found {kind(value)}", row.at(self.id)
-        )
+        raise RowError(f"the id must be a string or a whole number, found {kind(value)}", row.at(self.id))
 
     def text(self, row: Row, name: str, *, optional: bool = False) -> str:
         """The text in field `name`; RowError if it is missing, no string, or empty (unless `optional`)."""
@@ -239,9 +237,7 @@ class TaskBase(Task):
             return row.data[name]
         except KeyError:
             found = ", ".join(list(row.data)[:12]) or "none"
-            raise RowError(
-                f"no field {name!r}; fields found: {found}; {self.expected()}", row.where
-            ) from None
+            raise RowError(f"no field {name!r}; fields found: {found}; {self.expected()}", row.where) from None
 
     def expected(self) -> str:
         """What a row of this task looks like, for messages."""

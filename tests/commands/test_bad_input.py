@@ -400,9 +400,7 @@ def test_a_full_disk_is_said_in_one_line(verb: str, tmp_path: Path, trained: Pat
 
 
 @pytest.mark.parametrize("verb", ["train", "predict"])
-def test_a_disk_that_fills_up_leaves_no_half_file(
-    verb: str, tmp_path: Path, trained: Path, refused: Refused
-) -> None:
+def test_a_disk_that_fills_up_leaves_no_half_file(verb: str, tmp_path: Path, trained: Path, refused: Refused) -> None:
     """A limit on the size of files stands for the disk: 20 kB, which no model and no answer file here keeps to."""
     resource = pytest.importorskip("resource")
     import signal
