@@ -74,6 +74,7 @@ class FakeModel:
         self.task, self.text_encoder, self.limits, self.segments = FakeTask(), None, Limits(128), "pair"
         self.threshold: float | None = 0.25
         self.head = SimpleNamespace(flat=True, thresholded=True)
+        self.settings = SimpleNamespace(head="fake")
         self.device = torch.device("cpu")
         self.batches: list[list[list[int]]] = []
         self.fail = fail
