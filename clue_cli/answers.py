@@ -264,13 +264,15 @@ def _is_spans(answer: Any) -> bool:
 
 
 def _reading(value: Any) -> str:
-    """An answer for people: numbers with four digits, a list of {label, probability} as `104 0.9120, 103 0.0312`."""
+    """An answer for people: numbers with four digits, a list of [label, probability] as `104 0.9120, 103 0.0312`."""
     if isinstance(value, float):
         return f"{value:.4f}"
     if isinstance(value, Mapping):
         return " ".join(_reading(part) for part in value.values())
     if isinstance(value, (list, tuple)):
-        return ", ".join(_reading(part) for part in value)
+        return ", ".join(
+            " ".join(map(_reading, part)) if isinstance(part, (list, tuple)) else _reading(part) for part in value
+        )
     return "" if value is None else str(value)
 
 
