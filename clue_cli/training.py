@@ -319,7 +319,10 @@ class Training:
         return float(loss.detach()), float(output.weight)
 
     def _adversarial(self, batch: dict[str, Tensor]) -> None:
-        """Add the gradients at embeddings moved by `recipe.fgm` along their gradient (Miyato et al., 1605.07725)."""
+        """Add the gradients at embeddings moved by `recipe.fgm` along their gradient (Miyato et al., 1605.07725).
+
+        The gradient is that of the micro-batch at hand, so the result depends on how a batch is cut.
+        """
         table = self.model.encoder.model.get_input_embeddings().weight
         if table.grad is None:
             return
