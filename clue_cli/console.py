@@ -82,11 +82,6 @@ def is_json() -> bool:
     return _settings.json
 
 
-def is_debug() -> bool:
-    """Whether tracebacks are shown."""
-    return _settings.debug
-
-
 def __getattr__(name: str) -> Console:
     if name not in ("out", "err"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

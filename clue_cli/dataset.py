@@ -51,7 +51,7 @@ class Encoding:
 
     @classmethod
     def load(
-        cls, task: Task, encoder: str | None, *, scratch: bool = False, head: str | None = None,
+        cls, task: Task, encoder: str | None, *, head: str | None = None,
         max_length: int | None = None, overlap: int | None = None,
     ) -> Encoding:  # fmt: skip
         """The encoder by name and the limits of a training with it: the recipe's where none are given.
@@ -60,7 +60,7 @@ class Encoding:
         """
         from clue_cli.encoders import HFTextEncoder, load_encoder
 
-        loaded = load_encoder(encoder, scratch=scratch)
+        loaded = load_encoder(encoder)
         recipe, _ = task.recipe_for(head or task.default_head, loaded.size)
         limits = Limits(
             recipe.max_length if max_length is None else max_length, recipe.overlap if overlap is None else overlap

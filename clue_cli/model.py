@@ -78,7 +78,6 @@ class Model(nn.Module):
         recipe: Recipe,
         *,
         encoder: str | None = None,
-        scratch: bool = False,
         class_weights: Sequence[float] | None = None,
         allow_random: bool = False,
     ) -> Model:
@@ -87,7 +86,6 @@ class Model(nn.Module):
 
         loaded = load_encoder(
             encoder,
-            scratch=scratch,
             dropout=recipe.dropout,
             attention_dropout=recipe.attention_dropout,
             gradient_checkpointing=recipe.gradient_checkpointing,

@@ -199,7 +199,7 @@ class Stepper:
 
     def state(self) -> dict[str, Tensor]:
         """Everything that `load` needs, as named tensors: masters and the optimiser's moments."""
-        tensors = {f"weight/{name}": master.detach() for name, master in zip(self.names, self.masters, strict=True)}
+        tensors = {f"weight/{name}": master.detach() for name, master in self.master_weights().items()}
         for name, master in zip(self.names, self.masters, strict=True):
             for key, value in self.optimizer.state.get(master, {}).items():
                 tensors[f"state/{key}/{name}"] = value if torch.is_tensor(value) else torch.tensor(float(value))

@@ -40,7 +40,6 @@ class TrainRequest:
     options: dict[str, Any]
     recipe: str | None = None
     encoder: str | None = None
-    scratch: bool = False
     seed: int = 1
     group: str | None = None
     limit: int | None = None
@@ -59,7 +58,7 @@ def encoder_facts(request: TrainRequest) -> tuple[str, str]:
     """The encoder's short name and size class, without loading its weights."""
     from clue_cli.encoders.shape import describe
 
-    return describe(request.encoder, scratch=request.scratch)
+    return describe(request.encoder)
 
 
 def resolved_recipe(request: TrainRequest, size: str) -> tuple[Recipe, dict[str, str], Recipe]:
@@ -130,7 +129,6 @@ def _prepared(
         request.head,
         recipe,
         encoder=request.encoder,
-        scratch=request.scratch,
         class_weights=weights,
         allow_random=request.allow_random,
     )

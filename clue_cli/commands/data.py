@@ -55,13 +55,10 @@ def data_command(
     console.configure(quiet=quiet, color=False if no_color else None, json=json, debug=debug)
     chosen = o.chosen_task(task, fields, labels)
     source, sample = o.located(chosen, task, data, encoding)
-    name, scratch = o.scratch_encoder(encoder)
     from clue_cli.dataset import Encoding
     from clue_cli.dataset_checks import describe
 
-    tokens = Encoding.load(
-        chosen, name, scratch=scratch, head=o.chosen_head(chosen, head), max_length=max_length, overlap=overlap
-    )
+    tokens = Encoding.load(chosen, encoder, head=o.chosen_head(chosen, head), max_length=max_length, overlap=overlap)
     found = describe(
         chosen, source, sample=sample, encoding=tokens, on_split=lambda split: console.message(f"reading {split}")
     )

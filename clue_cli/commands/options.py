@@ -123,15 +123,6 @@ def chosen_metric(task: Any, metric: str | None) -> str:
     return metric or str(task.default_metric)
 
 
-def scratch_encoder(name: str | None) -> tuple[str | None, bool]:
-    """`scratch` and `scratch:NAME` as (name, random weights wanted)."""
-    if name == "scratch":
-        return None, True
-    if name is not None and name.startswith("scratch:"):
-        return name.removeprefix("scratch:"), True
-    return name, False
-
-
 def data_options(name: str, data: str | None, encoding: str) -> str:
     """The options with which another verb finds the same data, as typed in a shell; empty for those it finds itself."""
     import shlex

@@ -192,7 +192,6 @@ def train_command(
     }
     chosen = o.chosen_task(task, fields, labels)
     source, sample = o.located(chosen, task, data, encoding)
-    name, scratch = o.scratch_encoder(encoder)
     from clue_cli.runs import TrainRequest
 
     request = TrainRequest(
@@ -203,8 +202,7 @@ def train_command(
         metric=o.chosen_metric(chosen, metric),
         options={k: v for k, v in given.items() if v is not None},
         recipe=recipe,
-        encoder=name,
-        scratch=scratch,
+        encoder=encoder,
         seed=seed,
         limit=limit,
         eval_limit=eval_limit,

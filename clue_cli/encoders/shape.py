@@ -19,17 +19,16 @@ class Shape(NamedTuple):
     size: str
 
 
-def describe(name: str | None, *, scratch: bool = False) -> Shape:
+def describe(name: str | None) -> Shape:
     """Name and size of the encoder that `name` means; UserError where there is none."""
     from transformers import AutoModel
 
     location = resolve(name)
     directory = location.fetch()
-    check_directory(directory, weights=not (scratch or location.scratch), trust_remote_code=False)
+    check_directory(directory, weights=not location.scratch, trust_remote_code=False)
     config = _configuration(directory, False)
     with torch.device("meta"):
         model: nn.Module = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
     tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
     count = sum(p.numel() for p in model.parameters() if id(p) not in tables)
-    label = location.name if location.scratch or not scratch else f"scratch:{location.name}"
-    return Shape(label, "small" if count <= SMALL else "base" if count <= BASE else "large")
+    return Shape(location.name, "small" if count <= SMALL else "base" if count <= BASE else "large")
