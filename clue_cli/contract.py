@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from clue_cli.lines import Bad
     from clue_cli.sources import Row, Source
 
 FORMAT_VERSION = 1
@@ -66,8 +67,9 @@ class Feature:
     char_spans: (L, 2) int32, token -> [start, end) in the characters of its text; (-1, -1) for special tokens. None
                 where the head marks no spans (classification).
     sequence:   (L,) int8, which text a token belongs to; -1 for special tokens. None as above.
-    targets:    by name, ragged: `labels` one int; `spans` (K, 3) int32 of (type, start, end), token positions
-                inclusive. Empty where the example has no gold.
+    targets:    by name: one int (`labels`), or a (K, w) int32 array of token positions, inclusive: `spans` (type,
+                start, end); `triples` (predicate, subject start, end, object start, end); `links` (first span's
+                start, end, second span's start, end). Empty where the example has no gold.
     """
 
     item: int
@@ -134,11 +136,13 @@ class Answering:
     """Options of an answer: `threshold` on the head's raw score (None: its default), `top_k` labels to report.
 
     `flat`: the head cannot express overlapping spans, so none may come of merging its windows.
+    `joint`: answers that exclude each other (the blanks of a line) are chosen together, not one by one.
     """
 
     threshold: float | None = None
     top_k: int = 1
     flat: bool = False
+    joint: bool = True
 
 
 @dataclass(frozen=True)
@@ -268,6 +272,10 @@ class Task(Protocol):
     """What labels mean, for people; may be empty."""
     hub: str
     """The task's configuration in the CLUE set on the Hugging Face hub; empty where it is not there."""
+    document: bool
+    """Whether official files are one JSON document each, not JSON lines."""
+    ranked: bool
+    """Whether an answer is the first of several in order, so that `--top-k` has a meaning."""
 
     def split(self, name: str) -> str:
         """The split that `name` means ("test" is test1.1 where there are two); UserError if there is none."""
@@ -279,6 +287,22 @@ class Task(Protocol):
 
     def file_of(self, source: Source, split: str) -> str:
         """The name of that file; UserError, saying what was looked for, where there is none."""
+        ...
+
+    def files_of(self, source: Source, split: str) -> tuple[str, ...]:
+        """The names of all files that the split is made of, in the order in which they are read."""
+        ...
+
+    def adapt(self, source: Source) -> Task:
+        """The task as these data want it: another schema beside them makes another variant of the task."""
+        ...
+
+    def rows(self, source: Source, file: str, bad: Bad | None = None) -> Iterator[Row]:
+        """The rows of a file, one JSON document or lines; RowError with the place, unless `bad` takes a wrong line."""
+        ...
+
+    def unpack(self, document: Any, place: str) -> Iterator[Row]:
+        """The rows of an official document, flat; RowError names file and part. Only where `document` is True."""
         ...
 
     def read(self, source: Source, split: str, tally: Tally) -> Iterator[Example]:
@@ -303,7 +327,7 @@ class Task(Protocol):
         ...
 
     def collate(self, features: Sequence[Feature]) -> dict[str, np.ndarray]:
-        """The targets of a batch as arrays: `labels` (B,) int64, or `spans` (N, 4) int64 (row, type, start, end)."""
+        """The targets of a batch as arrays: whole numbers (B,) int64, (K, w) arrays (N, 1 + w) int64, the row first."""
         ...
 
     def predictions(
@@ -316,6 +340,14 @@ class Task(Protocol):
         self, example: Example, prediction: Prediction, options: Answering, *, probabilities: bool
     ) -> dict[str, Any]:
         """The fields that `clue predict` writes beside the row's own: `label`, `entities`, `probability`, `top` ..."""
+        ...
+
+    def gold_fields(self, example: Example) -> dict[str, Any]:
+        """The gold of a labelled example as JSON values, beside which `answer_fields` stand in a run's predictions."""
+        ...
+
+    def labels_of(self, gold: Any) -> Iterable[str]:
+        """The labels that a gold holds, each as often as it occurs."""
         ...
 
     def read_prediction(self, row: Row, example: Example) -> Prediction:
@@ -345,8 +377,28 @@ class Task(Protocol):
         """The same task on a user's own data with their labels: nothing official is left of it."""
         ...
 
+    def submission_ids(self, example: Example) -> tuple[str | int, ...]:
+        """By what the official prediction file knows an example: its id, or those of its parts; empty without one."""
+        ...
+
+    def submission_row(self, example: Example, prediction: Prediction) -> dict[str, Any]:
+        """One line of the official prediction file, where it is JSON lines."""
+        ...
+
+    def submission_document(self, predictions: Iterable[tuple[Example, Prediction]]) -> Any:
+        """The official prediction file as one JSON value; None, whatever the predictions, where it is JSON lines."""
+        ...
+
     def write_submission(self, predictions: Iterable[tuple[Example, Prediction]], split: str, path: Path) -> None:
         """The official prediction file."""
+        ...
+
+    def unpack_predictions(self, document: Any, place: str) -> Iterator[Row]:
+        """The rows of a prediction file that is one JSON value: the inverse of `submission_document`, a row an id."""
+        ...
+
+    def read_predictions(self, rows: Sequence[Row], example: Example) -> Prediction:
+        """As `read_prediction`, from the rows of all `submission_ids`, in their order."""
         ...
 
     def to_config(self) -> dict[str, Any]:

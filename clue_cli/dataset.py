@@ -174,13 +174,6 @@ def gold_key(gold: Any) -> int:
     return _digest(repr(gold if isinstance(gold, str) else sorted(gold) if isinstance(gold, tuple | list) else gold))
 
 
-def labels_of(gold: Any) -> Iterable[str]:
-    """The labels in a gold: the label itself, or the type of each span."""
-    if isinstance(gold, str):
-        return (gold,)
-    return [span.type for span in gold]
-
-
 def batches(examples: Iterable[Example], size: int = BATCH) -> Iterator[list[Example]]:
     """Lists of up to `size` examples."""
     iterator = iter(examples)
@@ -221,14 +214,14 @@ def measure_split(
 
     Raises what reading raises: RowError with file and line at the first row that is wrong.
     """
-    file = task.file_of(source, split)
-    sha256 = source.sha256(file)
-    expected = None if task.own else task.official.get(file)
+    files = task.files_of(source, split)
+    hashes = [source.sha256(file) for file in files]
+    expected = [None if task.own else task.official.get(file) for file in files]
     tally = Tally()
     found = SplitDescription(
-        file=file,
-        sha256=sha256,
-        official=None if expected is None else expected == sha256,
+        file=", ".join(files),
+        sha256=", ".join(hashes),
+        official=None if None in expected else expected == hashes,
         official_rows=None if task.own else task.counts.get(split),
         labels=dict.fromkeys(task.labels, 0),
     )
@@ -243,7 +236,7 @@ def measure_split(
             found.damaged += any(REPLACEMENT in text for text in example.texts)
             if example.gold is not None:
                 found.labelled += 1
-                labels.update(labels_of(example.gold))
+                labels.update(task.labels_of(example.gold))
         found.examples += len(batch)
         if encoding is not None:
             _measure_tokens(task, batch, encoding, found, tokens)

@@ -12,13 +12,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from clue_cli.contract import Answering, Example, Prediction, Tally
 from clue_cli.drawing import drawn
 from clue_cli.errors import UserError
 from clue_cli.files import atomic_write
-from clue_cli.scoring import Score, Threshold, best_threshold, item_statistics, make_metric, score
+from clue_cli.scoring import Score, item_statistics, make_metric, score
+from clue_cli.thresholds import Curve, tune_threshold
 
 if TYPE_CHECKING:
     from clue_cli.contract import Task
@@ -84,28 +83,6 @@ def evaluate(model: Model, examples: Sequence[Example], options: Answering | Non
     return DevResult(model.task, pairs, scores, tally, threshold)
 
 
-def tune_threshold(model: Model, examples: Sequence[Example], *, floor: float = -4.0) -> Threshold:
-    """The threshold on raw span scores with the best micro F1 on `examples`, every cut between scores tried.
-
-    Candidates are decoded down to the raw score `floor`. The raw score is got back from the probability that stands
-    with each span, sigma(2 s).
-    """
-    if not model.head.thresholded:
-        raise UserError(
-            f"the head {model.settings.head} has no threshold to tune",
-            where="--tune-threshold",
-            hint="globalpointer and efficient-globalpointer have",
-        )
-    result = evaluate(model, examples, Answering(threshold=floor))
-    tiny = np.finfo(np.float64).tiny
-    scored = []
-    for example, prediction in result.pairs:
-        p = np.asarray(prediction.scores if prediction.scores is not None else [], dtype=np.float64)
-        raw = np.maximum(0.5 * (np.log(np.maximum(p, tiny)) - np.log(np.maximum(1 - p, 1e-16))), floor + 1e-9)
-        scored.append((example.gold, list(zip(prediction.answer, raw.tolist(), strict=True))))
-    return best_threshold(scored, default=model.head.default_threshold, floor=floor)
-
-
 def write_predictions(path: Path, task: Task, result: DevResult) -> None:
     """One JSON line an example: its number, id, gold, answer with scores, and its statistics under every metric."""
     metrics = {name: make_metric(task, name) for name in task.metrics}
@@ -114,8 +91,7 @@ def write_predictions(path: Path, task: Task, result: DevResult) -> None:
         for example, prediction in result.pairs:
             line: dict[str, Any] = {"number": example.number, "id": example.id}
             if example.gold is not None:
-                gold = task.answer_fields(example, Prediction(example.gold), Answering(), probabilities=False)
-                line["gold"] = gold
+                line["gold"] = task.gold_fields(example)
             line["prediction"] = task.answer_fields(example, prediction, options, probabilities=True)
             line["statistics"] = {
                 name: item_statistics(metric, example, prediction) for name, metric in metrics.items()
@@ -139,12 +115,13 @@ class Slice:
 
 @dataclass
 class Evaluation:
-    """What `clue eval` found: the result, on which data, by the metric that ranks."""
+    """What `clue eval` found: the result, on which data, by the metric that ranks, and what other thresholds give."""
 
     result: DevResult
     data: DataInfo
     metric: str
     split: str
+    curve: Curve | None = None
 
     def by_length(self) -> list[Slice]:
         """The ranking metric by length of the text in characters; empty slices left out."""
@@ -168,6 +145,7 @@ class Evaluation:
             "sample": self.data.sample,
             "threshold": self.result.threshold,
             "threshold_origin": self.result.threshold_origin,
+            "threshold_curve": None if self.curve is None else self.curve.as_dict(),
             "left_out": self.result.tally.as_dict(),
             "metrics": [value.as_dict() for value in self.result.scores.values()],
             "by_length": [asdict(piece) for piece in self.by_length()],
@@ -192,8 +170,9 @@ def evaluate_run(
     Without `data`, `$CLUE_DATA` or the shipped sample serve; UserError where the run was trained on other data than the
     sample and none are given.
     """
+    from clue_cli.data_files import data_files
     from clue_cli.prediction import Predictor, model_directory
-    from clue_cli.record import DataFile, DataInfo, Record
+    from clue_cli.record import DataInfo, Record
     from clue_cli.sources import locate
 
     model_directory(run)
@@ -206,10 +185,11 @@ def evaluate_run(
     tally = Tally()
     examples = drawn(list(task.read(source, split, tally)), limit, record.seed)
     answering, origin = None, "default"
+    curve = None
     if tune:
-        found = tune_threshold(model, examples)
-        answering, origin = Answering(threshold=found.threshold), f"tuned on {split}"
-        model.settings = replace(model.settings, threshold=found.threshold)
+        curve = tune_threshold(model, examples, record.metrics[0])
+        answering, origin = Predictor(model).answering(threshold=curve.threshold), f"tuned on {split}"
+        model.settings = replace(model.settings, threshold=curve.threshold)
     elif threshold is not None:
         answering, origin = Predictor(model).answering(threshold=threshold), "option"
     elif model.threshold is not None:
@@ -218,23 +198,20 @@ def evaluate_run(
     result.threshold_origin = origin
     tally.merge(result.tally)
     result.tally = tally
-    file = task.file_of(source, split)
-    sha = source.sha256(file)
     info = DataInfo(
-        files=[
-            DataFile(name=file, split=split, sha256=sha, official=task.official.get(file) == sha, rows=len(examples))
-        ],
+        files=data_files(task, source, split, examples),
         sample=sample,
         rows={split: len(examples)},
         left_out={split: tally.as_dict()},
         eval_limit=limit,
     )
     if save:
-        own = any(known.split == split and known.sha256 == sha for known in record.data.files)
+        hashes = {file.sha256 for file in info.files}
+        own = hashes == {known.sha256 for known in record.data.files if known.split == split}
         for value in result.results(split):
             value.data = None if own and limit == record.data.eval_limit else info
             record.add_result(value)
         record.save(run)
         if tune:
             model.write_settings(run / "model")
-    return Evaluation(result, info, record.metrics[0], split)
+    return Evaluation(result, info, record.metrics[0], split, curve)

@@ -19,12 +19,11 @@ import numpy as np
 
 from clue_cli.contract import Feature, Tally
 
-_COLUMN_TYPES = {"char_spans": np.int32, "sequence": np.int8, "spans": np.int32}
-_WIDTHS = {"char_spans": 2, "spans": 3}
+_COLUMN_TYPES = {"sequence": np.int8}
 
 
 class FeatureTable(Sequence[Feature]):
-    """Features as ragged arrays: a column is its values and (F + 1,) offsets; scalar targets have no offsets."""
+    """Features as ragged arrays: a column is its values, (N,) or (N, w), and (F + 1,) offsets (not for numbers)."""
 
     def __init__(self, columns: Mapping[str, tuple[np.ndarray, np.ndarray | None]], tally: Mapping[str, int]) -> None:
         self.columns = dict(columns)
@@ -55,11 +54,9 @@ class FeatureTable(Sequence[Feature]):
         columns: dict[str, tuple[np.ndarray, np.ndarray | None]] = {}
         for name, column in lists.items():
             if column and np.ndim(column[0]) > 0:
-                width = _WIDTHS.get(name.rpartition(".")[2], 1)
-                kind = _COLUMN_TYPES.get(name.rpartition(".")[2], np.int32)
                 sizes = np.array([0, *(len(entry) for entry in column)], dtype=np.int64)
-                flat = [np.asarray(entry, dtype=kind).reshape(-1) for entry in column]
-                columns[name] = (np.concatenate(flat), np.cumsum(sizes) * width)
+                flat = np.concatenate(column, dtype=_COLUMN_TYPES.get(name, np.int32), casting="same_kind")
+                columns[name] = (flat, np.cumsum(sizes))
             elif name.startswith("inputs."):
                 columns[name] = (np.zeros(0, dtype=np.int32), np.zeros(1, dtype=np.int64))
             else:
@@ -84,13 +81,13 @@ class FeatureTable(Sequence[Feature]):
             if offsets is None:
                 targets[short] = int(values[index])
             else:
-                targets[short] = self._ragged(name, index).reshape(-1, _WIDTHS.get(short, 1))
+                targets[short] = self._ragged(name, index)
         spans = "char_spans" in self.columns
         return Feature(
             item=int(self.items[index]),
             unit=int(self.units[index]),
             inputs={name.removeprefix("inputs."): self._ragged(name, index) for name in self._inputs},  # type: ignore[misc]
-            char_spans=self._ragged("char_spans", index).reshape(-1, 2) if spans else None,
+            char_spans=self._ragged("char_spans", index) if spans else None,
             sequence=self._ragged("sequence", index) if spans else None,
             targets=targets,
         )
@@ -105,10 +102,11 @@ class FeatureTable(Sequence[Feature]):
         beside = directory.with_name(f"{directory.name}.{os.getpid()}.part")
         data: dict[str, Any] = {}
         for name, (values, offsets) in self.columns.items():
-            if offsets is None:
-                data[name] = [values]
-            else:
-                data[name], data[f"{name}|offsets"] = [values], [offsets]
+            data[name] = [values.reshape(-1)]
+            if offsets is not None:
+                data[f"{name}|offsets"] = [offsets]
+            if values.ndim > 1:
+                data[f"{name}|width"] = [values.shape[1]]
         quiet = datasets.utils.logging.is_progress_bar_enabled()
         datasets.disable_progress_bars()
         try:
@@ -134,10 +132,13 @@ class FeatureTable(Sequence[Feature]):
         row = stored[0]
         columns = {}
         for name in stored.column_names:
-            if name.endswith("|offsets"):
+            if "|" in name:
                 continue
-            offsets = row.get(f"{name}|offsets")
-            columns[name] = (np.asarray(row[name]), None if offsets is None else np.asarray(offsets))
+            offsets, width = row.get(f"{name}|offsets"), row.get(f"{name}|width")
+            values = np.asarray(row[name])
+            if width is not None:
+                values = values.reshape(-1, int(width))
+            columns[name] = (values, None if offsets is None else np.asarray(offsets))
         table = cls(columns, json.loads((directory / "tally.json").read_text(encoding="utf-8")))
         table.check()
         return table

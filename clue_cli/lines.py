@@ -213,6 +213,9 @@ def json_rows(lines: Iterable[tuple[int, str]], place: str, bad: Bad | None = No
         yield row
 
 
+_HALF = "half of a surrogate pair (\\ud800 to \\udfff alone) is no character"
+
+
 def _no_number(text: str) -> float:
     raise ValueError(f"{text} is not a number that JSON has")
 
@@ -241,8 +244,43 @@ def json_row(line: str, where: Where) -> Row:
         try:
             json.dumps(data, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            raise RowError("half of a surrogate pair (\\ud800 to \\udfff alone) is no character", where) from None
+            raise RowError(_HALF, where) from None
     return Row(data, where)
+
+
+def json_document(lines: Iterable[tuple[int, str]], place: str) -> Any:
+    """The value of a file that is one JSON document; None where more than one value stands in it (JSON lines).
+
+    RowError, with line and column, for a file that is neither.
+    """
+    numbered = list(lines)
+    text = "\n".join(line for _, line in numbered)
+    try:
+        start = len(text) - len(text.lstrip())
+        value, end = _JSON.raw_decode(text, start)
+    except json.JSONDecodeError as error:
+        if numbered and _is_json(next((line for _, line in numbered if line.strip()), "")):
+            return None
+        line = numbered[error.lineno - 1][0] if numbered else 1
+        raise RowError(f"no valid JSON: {error.msg} at column {error.colno}", Where(place, line)) from None
+    except (ValueError, RecursionError) as error:
+        raise RowError(f"no valid JSON: {type(error).__name__}: {error}", Where(place)) from None
+    if text[end:].strip():
+        return None
+    if "\\ud" in text or "\\uD" in text:
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise RowError(_HALF, Where(place)) from None
+    return value
+
+
+def _is_json(text: str) -> bool:
+    try:
+        _JSON.decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _json_hint(line: str) -> str | None:

@@ -56,8 +56,9 @@ def score_files(
     writes, `predictions.dev.jsonl` of a run, or the official prediction file; rows are read by the task. metric: an id;
     None scores by every metric of the task. UserError and RowError for whatever does not fit.
     """
-    metrics = [make_metric(task, name) for name in ([metric] if metric is not None else _ranked(task))]
     source, tally = Source.open(gold, encoding=encoding), Tally()
+    task = task.adapt(source)
+    metrics = [make_metric(task, name) for name in ([metric] if metric is not None else _ranked(task))]
     examples = list(task.read(source, SPLIT, tally))
     rows = list(source.rows(task.file_of(source, SPLIT)))
     answers = [_unwrapped(row) for row in _rows(pred, encoding)]

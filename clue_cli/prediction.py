@@ -137,7 +137,7 @@ class Predictor:
         """
         if top_k < 1:
             raise UserError(f"must be at least 1, got {top_k}", where="--top-k")
-        if top_k > 1 and getattr(self.task, "spans", False):
+        if top_k > 1 and not self.task.ranked:
             raise UserError(f"task {self.task.name} answers with all spans that count", where="--top-k")
         if threshold is not None and not self.model.head.thresholded:
             raise UserError(f"the head {self.model.settings.head} has no threshold", where="--threshold")
@@ -259,9 +259,15 @@ class Predictor:
             by_item[feature.item][0].append(feature)
             by_item[feature.item][1].append(candidate)
         return [
-            self.task.predictions(example, its_features, its_candidates, options)
+            self._predicted(example, its_features, its_candidates, options)
             for example, (its_features, its_candidates) in zip(lookahead.examples, by_item, strict=True)
         ]
+
+    def _predicted(
+        self, example: Example, features: list[Feature], candidates: list[Any], options: Answering
+    ) -> Prediction:
+        """The answer for one example; what is tried at several thresholds overrides this."""
+        return self.task.predictions(example, features, candidates, options)
 
     def _compute(self, features: list[Feature], options: Answering) -> list[Any]:
         """Candidates of one batch, halved as often as the device's memory demands."""

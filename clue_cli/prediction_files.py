@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -309,5 +310,5 @@ def _split(predictor: Predictor, request: Request, bad: Bad | None) -> tuple[str
     source, sample = locate(task.name, request.data, hub=hub, encoding=request.reading.encoding)
     if sample:
         console.message(f"no --data: predicting the {request.split} split of the sample that ships with clue")
-    file = task.file_of(source, str(request.split))
-    return source.place(file), source.rows(file, bad)
+    files = task.files_of(source, str(request.split))
+    return source.place(files[0]), chain.from_iterable(task.rows(source, file, bad) for file in files)

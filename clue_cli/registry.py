@@ -101,7 +101,9 @@ def restore_task(config: Mapping[str, Any]) -> Task:
             f"the run was made with version {version} of task {name}, this program has version {task.version}",
             hint="train again, or use the program that made it",
         )
-    if labels is not None:
+    if config.get("schema") is not None:
+        task = task.with_schema(config["schema"])
+    elif labels is not None:
         task = task.with_labels(labels)
     return cast("Task", task if fields == task.fields else task.with_fields(fields))
 

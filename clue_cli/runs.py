@@ -139,7 +139,7 @@ def _prepared(
     for reason, amount in table.tally.items():
         tallies["train"].add(reason, amount=amount)
     model.to_device(device, request.precision)
-    record = _record(request, model, recipe, origins, base, tallies, len(train), len(dev), processes)
+    record = _record(request, model, recipe, origins, base, tallies, train, dev, processes)
     record.timing.phases.update(read=round(read - began, 3), features=round(time.monotonic() - read, 3))
     marks = signature(record)
     if request.resume:
@@ -291,10 +291,9 @@ def _features(request: TrainRequest, model: Any, examples: Sequence[Example], pr
     from clue_cli.features import FeatureTable, cached
 
     task, source = request.task, request.source
-    file = task.file_of(source, "train")
     parts = {
-        "format": 1,
-        "data": source.sha256(file),
+        "format": 2,
+        "data": [source.sha256(file) for file in task.files_of(source, "train")],
         "task": task.to_config(),
         "split": "train",
         "tokenizer": model.text_encoder.fingerprint,
@@ -331,18 +330,19 @@ def _record(
     origins: dict[str, str],
     base: Recipe,
     tallies: dict[str, Tally],
-    train: int,
-    dev: int,
+    train: Sequence[Example],
+    dev: Sequence[Example],
     processes: Any,
 ) -> Record:
-    from clue_cli.record import DataFile, DataInfo, EncoderInfo, Record, TaskInfo, labels_sha256, settings
+    from clue_cli.data_files import data_files
+    from clue_cli.record import DataInfo, EncoderInfo, Record, TaskInfo, labels_sha256, settings
 
     task, encoder = request.task, model.encoder
-    files = []
-    for split, rows in (("train", train), ("dev", dev)):
-        file = task.file_of(request.source, split)
-        sha = request.source.sha256(file)
-        files.append(DataFile(name=file, split=split, sha256=sha, official=task.official.get(file) == sha, rows=rows))
+    files = [
+        file
+        for split, examples in (("train", train), ("dev", dev))
+        for file in data_files(task, request.source, split, examples)
+    ]
     # What the encoder decides for itself stands in the record too, so that the row can be repeated.
     used = replace(recipe, pooling=model.settings.pooling)
     return Record.start(
@@ -374,7 +374,7 @@ def _record(
         data=DataInfo(
             files=files,
             sample=request.sample,
-            rows={"train": train, "dev": dev},
+            rows={"train": len(train), "dev": len(dev)},
             left_out={split: tally.as_dict() for split, tally in tallies.items()},
             limit=request.limit,
             eval_limit=request.eval_limit,

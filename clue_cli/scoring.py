@@ -1,4 +1,4 @@
-"""Metrics over predictions: figures, their standard errors, and the threshold that serves a dev set best.
+"""Metrics over predictions: figures and their standard errors.
 
 Every metric is a function of sums of statistics (`contract.Metric`), so this module needs nothing else of it. The
 statistics are kept by cluster (mostly: by row), sparse: what `Statistics` holds of 100,000 rows of a task with 119
@@ -7,7 +7,7 @@ labels (357 columns) is a few dozen megabytes, where the dense matrix would be 2
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -214,84 +214,3 @@ def item_statistics(metric: Metric, example: Example, prediction: Prediction | N
             name = metric.columns[column]
             named[name] = named.get(name, 0.0) + amount
     return {name: amount for name, amount in named.items() if amount}
-
-
-Scored = tuple[Collection[Hashable], Sequence[tuple[Hashable, float]]]
-"""One example for `best_threshold`: its gold answers, and the candidates found for it, each with its raw score."""
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """A threshold on raw scores (an answer of a greater score stands) and what it gives on the set it was tuned on.
-
-    `curve` has one entry a distinct cut, from the highest threshold down: arrays `threshold`, `precision`, `recall`,
-    `f1`, all of one length, float64.
-    """
-
-    threshold: float
-    figure: float
-    precision: float
-    recall: float
-    curve: Mapping[str, np.ndarray]
-
-
-def best_threshold(examples: Iterable[Scored], *, default: float = 0.0, floor: float | None = None) -> Threshold:
-    """The threshold with the best micro F1 of the answers above it, exactly: every possible cut is tried.
-
-    A gold answer counts once an example, and so does a candidate (with its best score). A cut lies halfway between two
-    neighbouring scores; the lowest one, which lets every candidate in, lies at `floor`, the threshold that the
-    candidates were decoded with (None: as far below the lowest score as the mean distance of scores, at least 1e-6).
-    Wherever `default` gives the same answers as a cut, that cut is `default` itself; of equally good cuts the one
-    nearest to `default` wins. Without a single right candidate the threshold is `default`.
-    """
-    scores, right, gold = _flat(examples)
-    order = np.argsort(-scores, kind="stable")
-    scores, right = scores[order], right[order]
-    last = np.append(scores[1:] != scores[:-1], True) if len(scores) else np.zeros(0, dtype=bool)
-    kept = np.flatnonzero(last) + 1.0
-    hits = np.cumsum(right)[last].astype(np.float64)
-    cuts = _cuts(scores[last], default, floor)
-    precision = hits / np.maximum(kept, 1.0)
-    recall = hits / max(gold, 1)
-    f1 = 2.0 * hits / np.maximum(kept + gold, 1.0)
-    curve = {"threshold": cuts, "precision": precision, "recall": recall, "f1": f1}
-    if not hits.any():
-        return Threshold(default, 0.0, 0.0, 0.0, curve)
-    best = np.flatnonzero(f1 == f1.max())
-    i = int(best[np.argmin(np.abs(cuts[best] - default))])
-    return Threshold(float(cuts[i]), float(f1[i]), float(precision[i]), float(recall[i]), curve)
-
-
-def _flat(examples: Iterable[Scored]) -> tuple[np.ndarray, np.ndarray, int]:
-    """Scores (N,), whether right (N,) bool, and the number of gold answers, over all examples."""
-    scores: list[float] = []
-    right: list[bool] = []
-    gold = 0
-    for wanted, candidates in examples:
-        known = set(wanted)
-        gold += len(known)
-        best: dict[Hashable, float] = {}
-        for answer, value in candidates:
-            best[answer] = max(value, best.get(answer, -np.inf))
-        scores.extend(best.values())
-        right.extend(answer in known for answer in best)
-    values = np.array(scores, dtype=np.float64)
-    if not np.isfinite(values).all():
-        raise ValueError("a candidate's score is not a finite number")
-    return values, np.array(right, dtype=bool), gold
-
-
-def _cuts(levels: np.ndarray, default: float, floor: float | None) -> np.ndarray:
-    """Below each of the distinct scores, highest first, the threshold that lets it in and the next one not."""
-    if not len(levels):
-        return levels
-    lowest = levels[-1]
-    if floor is None:
-        floor = min(default, float(lowest - max(1e-6, (levels[0] - lowest) / len(levels))))
-    if floor >= lowest:
-        raise ValueError(f"a candidate of score {lowest} lies below the threshold {floor} it was decoded with")
-    below = np.append(levels[1:], floor)
-    # Halfway, but never onto the upper score itself, which rounding could do for neighbours in floating point.
-    cuts = np.where(below + (levels - below) / 2 < levels, below + (levels - below) / 2, below)
-    cuts[-1] = floor
-    return np.where((below <= default) & (default < levels), default, cuts)

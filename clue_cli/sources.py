@@ -24,6 +24,7 @@ from clue_cli.lines import (
     Bad,
     Row,
     check_encoding,
+    json_document,
     json_rows,
     numbered_lines,
     open_bytes,
@@ -113,6 +114,10 @@ class Source(ABC):
         """Rows of a file: csv and tsv with a header, else one JSON object a line; RowError with file and line."""
         lines = self.lines(name, blank=table_ending(name) is not None, bad=bad)
         return rows_of(name, lines, self.place(name), bad)
+
+    def document(self, name: str) -> Any:
+        """The value of a file that is one JSON document, None where it holds JSON lines; RowError if it is neither."""
+        return json_document(self.lines(name, blank=True), self.place(name))
 
     def sha256(self, name: str) -> str:
         """SHA-256 of a file's bytes (unpacked), as hexadecimal digits."""

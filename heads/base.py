@@ -57,12 +57,47 @@ class Spans:
     dropped: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Triples:
+    """Relation candidates of one feature, best first: arrays of one length K.
+
+    `predicate` index of the predicate; the four others are token positions in the feature, **inclusive**; `score` the
+    head's raw score, `probability` its estimate in [0, 1]. `dropped` counts candidates beyond `max_candidates`.
+    """
+
+    predicate: np.ndarray
+    subject_start: np.ndarray
+    subject_end: np.ndarray
+    object_start: np.ndarray
+    object_end: np.ndarray
+    score: np.ndarray
+    probability: np.ndarray
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedSpans:
+    """Typed spans of one feature and the pairs of them that belong together.
+
+    `first`, `second` (M,) are places in the arrays of `spans`, `first < second` but for a span linked with itself;
+    `score` (M,) the raw score of the pair. `dropped` counts pairs beyond the bound of the head.
+    """
+
+    spans: Spans
+    first: np.ndarray
+    second: np.ndarray
+    score: np.ndarray
+    dropped: int = 0
+
+
 class Head(nn.Module):
     """Base class: a loss in `forward`, an answer in `decode`.
 
-    `needs` names what the encoder must hand over: "pooled" (B, H), "last" (B, L, H).
+    `needs` names what the encoder must hand over: "pooled" (B, H), "last" (B, L, H), "pre_norm" (B, L, H): the last
+    layer's output before the encoder's final norm.
     `flat` says that the head cannot express overlapping spans.
     `thresholded` says that `DecodeOptions.threshold` has a meaning for it; `default_threshold` is used for None.
+    `thresholds` are the ones worth trying when it is tuned, ascending.
     `config` is what rebuilds the head: `type(head)(hidden_size, **head.config)`.
     """
 
@@ -70,14 +105,15 @@ class Head(nn.Module):
     flat: bool = False
     thresholded: bool = False
     default_threshold: float = 0.0
+    thresholds: tuple[float, ...] = tuple(step / 4 for step in range(-16, 17))
     config: dict[str, Any]
 
     def forward(self, hidden: Mapping[str, Tensor], batch: Mapping[str, Tensor], *, want_loss: bool) -> HeadOutput:
         """Scores, and with `want_loss` the summed loss and its weight, from the encoder's output.
 
         `batch` holds `attention_mask` (B, L) bool, `text_mask` (B, L) bool (tokens of the text: no special token, no
-        padding), and the targets: `labels` (B,) int64 for classification; `spans` (N, 4) int64 of (row, type, start,
-        end), token positions inclusive, for spans.
+        padding), `unit` (B,) int64 (rows of one unit are answered together), and the targets: `labels` (B,) int64;
+        `spans` (N, 4) int64 of (row, type, start, end), token positions inclusive; what else a family's features hold.
         """
         raise NotImplementedError
 

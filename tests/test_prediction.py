@@ -28,6 +28,7 @@ class FakeTask:
     """One text; a text over WINDOW characters becomes windows; texts with `|` are questions with choices (one unit)."""
 
     name = "fake"
+    ranked = True
     fields: tuple[str, ...] = ("text",)
 
     def example(self, row: Any, number: int, *, labelled: bool) -> Example:

@@ -55,6 +55,7 @@ def data_command(
     console.configure(quiet=quiet, color=False if no_color else None, json=json, debug=debug)
     chosen = o.chosen_task(task, fields, labels)
     source, sample = o.located(chosen, task, data, encoding)
+    chosen = chosen.adapt(source)
     from clue_cli.dataset import Encoding
     from clue_cli.dataset_checks import describe
 

@@ -192,6 +192,7 @@ def train_command(
     }
     chosen = o.chosen_task(task, fields, labels)
     source, sample = o.located(chosen, task, data, encoding)
+    chosen = chosen.adapt(source)
     from clue_cli.runs import TrainRequest
 
     request = TrainRequest(

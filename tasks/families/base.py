@@ -9,6 +9,7 @@ JSON (`to_config`).
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from clue_cli.contract import Example, Feature, Prediction, Recipe, Tally, Task
+from clue_cli.contract import Answering, Example, Feature, Prediction, Recipe, Tally, Task
 from clue_cli.errors import RowError, UserError, Where, did_you_mean
 from clue_cli.files import atomic_write
 from tasks.families import recipes
@@ -26,6 +27,7 @@ from tasks.families.values import frozen, jsonable, kind
 if TYPE_CHECKING:
     import numpy as np
 
+    from clue_cli.lines import Bad
     from clue_cli.sources import Row, Source
 
 OFFICIAL_FILES: Mapping[str, tuple[str, ...]] = {"train": ("train.json",), "dev": ("dev.json",), "test": ("test.json",)}
@@ -86,6 +88,8 @@ class TaskBase(Task):
     declared: bool = False
     family: str = ""
     spans: bool = False
+    document: bool = False
+    ranked: bool = False
 
     head_argument: ClassVar[str] = "classes"
     """Name of the head's argument that takes the number of labels."""
@@ -175,6 +179,28 @@ class TaskBase(Task):
 
     # ---------------------------------------------------------------- reading
 
+    def files_of(self, source: Source, split: str) -> tuple[str, ...]:
+        """All files of `source` that the split is made of; UserError as `file_of`."""
+        return (self.file_of(source, split),)
+
+    def adapt(self, source: Source) -> Task:
+        """The task as these data want it; families with a schema look for one beside the data."""
+        return self
+
+    def rows(self, source: Source, file: str, bad: Bad | None = None) -> Iterator[Row]:
+        """The rows of a file: of the official document where it is one, else of its lines (`bad` takes wrong ones)."""
+        if self.document and file.endswith(".json"):
+            document = source.document(file)
+            flat = isinstance(document, dict) and all(name in document for name in self.fields)  # a file of one row
+            if document is not None and not flat:
+                yield from self.unpack(document, source.place(file))
+                return
+        yield from source.rows(file, bad)
+
+    def unpack(self, document: Any, place: str) -> Iterator[Row]:
+        """The rows of an official document, flat."""
+        raise UserError(f"task {self.name} reads JSON lines, not one document", where=place)
+
     def read(self, source: Source, split: str, tally: Tally) -> Iterator[Example]:
         """The examples of a split, in the order of the file.
 
@@ -184,35 +210,36 @@ class TaskBase(Task):
         """
         split = self.split(split)
         test = split.startswith("test")
-        file = self.file_of(source, split)
-        first_line: dict[Any, int | None] = {}
+        files = self.files_of(source, split)
+        first_place: dict[Any, Where] = {}
         number, rows = 0, 0
-        for row in source.rows(file):
+        for row in itertools.chain.from_iterable(self.rows(source, file) for file in files):
             rows += 1
             if not test and (gold := row.data.get(self.label)) in self.left_out:
                 tally.add(f"rows labelled {gold!r}", row.where)
                 continue
             if test:
-                self._check_repeated(row, first_line)
+                self._check_repeated(row, first_place)
             labelled = self.is_labelled(row) if test and self.own else not test
             yield self.example(row, number, labelled=labelled)
             number += 1
         if not rows:
-            raise UserError(f"no rows; {self.expected()}", where=source.place(file))
+            raise UserError(f"no rows; {self.expected()}", where=source.place(files[0]))
 
     def is_labelled(self, row: Row) -> bool:
         """Whether a row of a user's own file carries gold (an empty csv cell is none)."""
         return row.data.get(self.label) not in (None, "")
 
-    def _check_repeated(self, row: Row, first_line: dict[Any, int | None]) -> None:
+    def _check_repeated(self, row: Row, first_place: dict[Any, Where]) -> None:
         identity = row.data.get(self.id)
         if isinstance(identity, (str, int)):
-            if identity in first_line:
+            if identity in first_place:
+                before = first_place[identity]
+                used = f"in line {before.line}" if before.line is not None else f"at {before}"
                 raise RowError(
-                    f"id {identity!r} was already used in line {first_line[identity]}; ids of a test split must differ",
-                    row.at(self.id),
+                    f"id {identity!r} was already used {used}; ids of a test split must differ", row.at(self.id)
                 )
-            first_line[identity] = row.where.line
+            first_place[identity] = row.where
 
     def identity(self, row: Row) -> str | int | None:
         """The row's own id; None where it has none. RowError if it is neither a string nor a whole number."""
@@ -264,6 +291,14 @@ class TaskBase(Task):
                 batch[name] = np.array(values, dtype=np.int64)
         return batch
 
+    def gold_fields(self, example: Example) -> dict[str, Any]:
+        """The gold of a labelled example, written as an answer would be."""
+        return self.answer_fields(example, Prediction(example.gold), Answering(), probabilities=False)
+
+    def labels_of(self, gold: Any) -> Iterable[str]:
+        """The label itself, or the type of each span."""
+        return (gold,) if isinstance(gold, str) else [span.type for span in gold]
+
     def head_config(self, head: str) -> dict[str, Any]:
         """Arguments of the head's constructor beside the hidden size: the number of labels."""
         if head not in self.heads:
@@ -298,12 +333,20 @@ class TaskBase(Task):
 
     # ---------------------------------------------------------------- submissions
 
+    def submission_ids(self, example: Example) -> tuple[str | int, ...]:
+        """The example's own id; families whose official file answers parts of an example apart name those."""
+        return () if example.id is None else (example.id,)
+
     def submission_row(self, example: Example, prediction: Prediction) -> dict[str, Any]:
         """One line of the official prediction file."""
         raise UserError(f"task {self.name} has no official prediction file")
 
+    def submission_document(self, predictions: Iterable[tuple[Example, Prediction]]) -> Any:
+        """None: the official prediction file is JSON lines. Families override it where it is one JSON value."""
+        return None
+
     def write_submission(self, predictions: Iterable[tuple[Example, Prediction]], split: str, path: Path) -> None:
-        """The official prediction file of a split: one JSON line an example, whole or not at all.
+        """The official prediction file of a split: one JSON line an example, or one JSON value; whole or not at all.
 
         UserError if the split has none; RowError for a row without an id (a row number would score as wrong).
         """
@@ -311,15 +354,33 @@ class TaskBase(Task):
         if split not in self.submissions:
             known = ", ".join(self.submissions) or "none"
             raise UserError(f"task {self.name} has no prediction file for split {split}; it has: {known}")
+        identified = self._identified(predictions)
         with atomic_write(path) as file:
-            for example, prediction in predictions:
-                if example.id is None:
-                    raise RowError(
-                        f"no field {self.id!r}; the official prediction file needs the id of each test row",
-                        example.where,
-                        hint="use the official test file",
-                    )
-                file.write(json.dumps(self.submission_row(example, prediction), ensure_ascii=False) + "\n")
+            document = self.submission_document(identified)
+            if document is not None:
+                file.write(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
+                return
+            for example, prediction in identified:
+                row = self.submission_row(example, prediction)
+                file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def _identified(self, predictions: Iterable[tuple[Example, Prediction]]) -> Iterator[tuple[Example, Prediction]]:
+        for example, prediction in predictions:
+            if not self.submission_ids(example):
+                raise RowError(
+                    f"no field {self.id!r}; the official prediction file needs the id of each test row",
+                    example.where,
+                    hint="use the official test file",
+                )
+            yield example, prediction
+
+    def unpack_predictions(self, document: Any, place: str) -> Iterator[Row]:
+        """The rows of an official prediction file that is one JSON value."""
+        raise UserError(f"the predictions of task {self.name} are JSON lines, not one JSON value", where=place)
+
+    def read_predictions(self, rows: Sequence[Row], example: Example) -> Prediction:
+        """The prediction of an example whose `submission_ids` have these rows; here always one."""
+        return self.read_prediction(rows[0], example)
 
     # ---------------------------------------------------------------- variants, and what a run remembers
 
@@ -344,6 +405,10 @@ class TaskBase(Task):
         merged = {split: tuple(dict.fromkeys(names + OWN_FILES[split])) for split, names in files.items()}
         nothing: dict[str, Any] = {"label_names": {}, "official": {}, "counts": {}, "submissions": {}, "hub": ""}
         return dataclasses.replace(self, labels=tuple(labels), files=merged, own=True, **nothing)
+
+    def with_schema(self, schema: Any) -> Self:
+        """The same task on a user's own schema, as JSON values (`schema` of `to_config`); families that have one."""
+        raise UserError(f"task {self.name} has no schema")
 
     def to_config(self) -> dict[str, Any]:
         """What rebuilds this task beside a run (`clue_cli.registry.restore_task`), as JSON values.
@@ -388,5 +453,5 @@ class TaskBase(Task):
             raise UserError(f"the task's declaration does not fit: {error}") from error
 
 
-_CODE = {"heads", "metrics", "family", "spans"}
+_CODE = {"heads", "metrics", "family", "spans", "document", "ranked"}
 """Parts that the family decides, since they name code or go with it."""

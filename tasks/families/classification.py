@@ -31,6 +31,7 @@ class TextClassification(TaskBase):
 
     lists: Mapping[str, str] = field(default_factory=dict)
     family: str = "classification"
+    ranked: bool = True
 
     family_heads: ClassVar[Mapping[str, str]] = {"classification": "heads.classification:Classification"}
     family_metrics: ClassVar[Mapping[str, str]] = {"accuracy": "tasks.metrics.classification:Accuracy"}

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 Record = dict[str, Any]
-Files = dict[str, list[Record]]
-"""File name -> its rows, in order."""
+Files = Mapping[str, Sequence[Record] | str]
+"""File name -> its rows, in order, or the whole text of a file that is one JSON document."""
 
 SLOT = re.compile(r"\{([a-z_]+)(\d*)\}")
 HELD_OUT_EVERY = 4

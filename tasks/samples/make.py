@@ -62,8 +62,8 @@ def make() -> dict[Path, bytes]:
     made = {}
     for task, generate in GENERATORS.items():
         for file, rows in generate(Dice(f"clue samples {task}")).items():
-            text = "\n".join(line(row, task) for row in rows)
-            end = "" if (task, file) in UNTERMINATED else "\n"
+            text = rows if isinstance(rows, str) else "\n".join(line(row, task) for row in rows)
+            end = "" if isinstance(rows, str) or (task, file) in UNTERMINATED else "\n"
             made[Path(task) / file] = (text + end).encode("utf-8")
     return made
 
