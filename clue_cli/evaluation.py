@@ -212,6 +212,8 @@ def evaluate_run(
             value.data = None if own and limit == record.data.eval_limit else info
             record.add_result(value)
         record.save(run)
+        if own or split not in {file.split for file in record.data.files}:
+            write_predictions(run / f"predictions.{split}.jsonl", task, result)
         if tune:
             model.write_settings(run / "model")
     return Evaluation(result, info, record.metrics[0], split, curve)

@@ -9,6 +9,7 @@ of their item-level standard errors.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -50,6 +51,13 @@ class Cell:
     scores: tuple[float, ...] = ()
     seeds: tuple[int, ...] = ()
     marks: tuple[str, ...] = ()
+
+    @property
+    def uncertainty(self) -> float | None:
+        """The standard error of the figure over other items and, where there are several runs, other seeds."""
+        if self.error is None:
+            return None
+        return math.hypot(self.error, 0.0 if self.spread is None else self.spread / math.sqrt(self.runs))
 
 
 @dataclass
@@ -111,6 +119,21 @@ class Leaderboard:
         if row.published or mine is None or len(rivals) < 2 or (unmarked and _marks(row, key)):
             return False
         return mine >= max(rivals)
+
+    def is_near_best(self, row: Row, column: Column) -> bool:
+        """Whether a figure cannot be told from the best comparable one of its column.
+
+        The two errors are those of `Cell.uncertainty`; a difference under 1.96 times their root of squares is not
+        significant. Rows are taken as independent though they answer the same items, so that the mark stands too often
+        rather than too rarely; `clue compare` pairs the items. False for the best itself and where an error is unknown.
+        """
+        best = next((r for r in self.rows if self.is_best(r, column)), None)
+        if best is None or row.published or column not in row.cells or self.is_best(row, column):
+            return False
+        ours, theirs = row.cells[column], best.cells[column]
+        if _marks(row, column) != _marks(best, column) or ours.uncertainty is None or theirs.uncertainty is None:
+            return False
+        return theirs.score - ours.score < 1.96 * math.hypot(ours.uncertainty, theirs.uncertainty)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,10 @@ FORMATS = ("table", "markdown", "csv", "json", "html")
 SYSTEM_WIDTH = 24
 """Columns of the terminal that the system's name keeps, however many tasks there are."""
 
-LEGEND = "percent; ± item-level standard error; sd: standard deviation over seeds; bold: best of the comparable rows"
+LEGEND = (
+    "percent; ± item-level standard error; sd: standard deviation over seeds; bold: best of the comparable rows; "
+    "≈: not significantly below the best (5 %, by the errors of both; clue compare pairs the items)"
+)
 
 PUBLISHED = "Published figures (taken from their sources, not run here)"
 
@@ -37,11 +40,17 @@ class Shown:
     spread: str = ""
     letters: str = ""
     best: bool = False
+    near: bool = False
+
+    @property
+    def beside(self) -> str:
+        """What follows the figure on its line: its error, and the sign of one that is as good as the best."""
+        return self.error + ("≈" if self.near else "")
 
     @property
     def main(self) -> str:
-        """The figure with its error."""
-        return self.score + self.error
+        """The figure with what stands beside it."""
+        return self.score + self.beside
 
     @property
     def under(self) -> str:
@@ -81,6 +90,7 @@ class View:
             "" if cell.spread is None else f"sd {cell.spread:.2f}",
             self.letters(cell.marks),
             self.board.is_best(row, key),
+            self.board.is_near_best(row, key),
         )
 
     def system(self, row: Row) -> tuple[str, str]:
@@ -188,7 +198,7 @@ def _markdown_cell(shown: Shown) -> str:
     if not shown.score:
         return ""
     figure = f"**{shown.score}**" if shown.best else shown.score
-    return " ".join(part for part in (figure + shown.error, f"({shown.under})" if shown.under else "") if part)
+    return " ".join(part for part in (figure + shown.beside, f"({shown.under})" if shown.under else "") if part)
 
 
 CSV_FIELDS = (
@@ -206,6 +216,7 @@ CSV_FIELDS = (
     "items",
     "seeds",
     "best",
+    "near_best",
     "marks",
     "source",
 )
@@ -241,6 +252,7 @@ def as_csv(board: Leaderboard) -> str:
                     "seeds": " ".join(map(str, cell.seeds)),
                     "marks": "; ".join((*row.marks, *cell.marks)),
                     "best": "yes" if board.is_best(row, column) else "no",
+                    "near_best": "yes" if board.is_near_best(row, column) else "no",
                 }
             )
         for name, figure in row.averages.items():
@@ -276,6 +288,7 @@ def as_document(board: Leaderboard) -> dict[str, Any]:
                 "seeds": list(cell.seeds),
                 "scores": list(cell.scores),
                 "best": board.is_best(row, column),
+                "near_best": board.is_near_best(row, column),
                 "marks": [view.notes[mark] for mark in cell.marks],
             }
             for column in board.columns

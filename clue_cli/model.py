@@ -13,7 +13,6 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,26 +23,13 @@ from clue_cli.attention import use_short_attention
 from clue_cli.batching import collate, to_device
 from clue_cli.contract import FORMAT_VERSION, Limits
 from clue_cli.errors import UserError
+from clue_cli.model_settings import SETTINGS, ModelSettings, read_settings
 from clue_cli.precision import choose_device, choose_precision, compute_in_bf16
 
 if TYPE_CHECKING:
     from clue_cli.contract import Answering, Feature, Recipe, Task
     from clue_cli.encoders.loading import Encoder
     from heads.base import Head
-
-SETTINGS = "clue.json"
-
-
-@dataclass(frozen=True)
-class ModelSettings:
-    """What `clue.json` holds beside the task. Lengths are tokens; `threshold` None is the head's own."""
-
-    head: str
-    pooling: str
-    segments: str
-    max_length: int
-    overlap: int
-    threshold: float | None = None
 
 
 class Model(nn.Module):
@@ -59,6 +45,8 @@ class Model(nn.Module):
         self.limits = Limits(settings.max_length, settings.overlap)
         self.device = torch.device("cpu")
         self.precision = "float32"
+        if "pre_norm" in head.needs:
+            encoder.prepare_pre_norm()
 
     @property
     def segments(self) -> str:
@@ -115,9 +103,14 @@ class Model(nn.Module):
         from clue_cli.encoders.pooling import pool
 
         mask = batch["attention_mask"]
-        last = self.encoder(batch["input_ids"], mask, batch.get("token_type_ids"))
+        inputs = batch["input_ids"], mask, batch.get("token_type_ids")
         hidden: dict[str, Tensor] = {}
         needs = self.head.needs
+        if "pre_norm" in needs:
+            last, before = self.encoder.with_pre_norm(*inputs)
+            hidden["pre_norm"] = before.float() if before.dtype == torch.bfloat16 else before
+        else:
+            last = self.encoder(*inputs)
         if "pooled" in needs:
             hidden["pooled"] = pool(last, mask, self.settings.pooling)
         if "last" in needs:
@@ -207,26 +200,6 @@ class Model(nn.Module):
         head = _head_class(task, settings.head)(encoder.hidden_size, **config)
         _load_head(head, directory / "head.safetensors")
         return cls(task, encoder, head, settings).eval()
-
-
-def read_settings(directory: Path) -> dict[str, Any]:
-    """`clue.json` of a model directory, checked. UserError where it is missing, broken or newer than this program."""
-    path = directory / SETTINGS
-    if not path.is_file():
-        raise UserError("this is not a model directory: clue.json is missing", where=str(directory))
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise UserError(f"clue.json can't be read: {error}", where=str(path)) from error
-    if not isinstance(document, dict) or not isinstance(document.get("task"), dict):
-        raise UserError("clue.json does not describe a model of clue's", where=str(path))
-    if not isinstance(document.get("format"), int) or document["format"] > FORMAT_VERSION:
-        raise UserError(
-            f"format {document.get('format')} is newer than this program's {FORMAT_VERSION}",
-            where=str(path),
-            hint="update clue",
-        )
-    return document
 
 
 @contextmanager

@@ -436,3 +436,33 @@ def test_wrong_requests(run: Any, arguments: list[str], words: str) -> None:
     result = run(*arguments)
     assert isinstance(result.exception, UserError)
     assert words in str(result.exception)
+
+
+def test_figures_that_cannot_be_told_from_the_best_are_marked() -> None:
+    def one(encoder: str, figure: float, error: float, **more: Any) -> Any:
+        return make_record(encoder=encoder, results=[make_result(figure=figure, errors={"accuracy": error})], **more)
+
+    rows = [one("a", 0.60, 0.01), one("b", 0.58, 0.01), one("c", 0.50, 0.01), one("d", 0.59, 0.01, limit=5)]
+    board = table([*rows, make_record(encoder="e", results=[make_result(figure=0.595, errors={})])])
+    column = Column("tnews", "accuracy")
+    # b: 2 points at an error of 1.41; c: 10 points; d is not comparable; e has no error; a is the best itself.
+    assert {row.encoder: board.is_near_best(row, column) for row in board.rows} == {
+        "a": False, "b": True, "c": False, "d": False, "e": False
+    }  # fmt: skip
+    assert "58.00±1.0≈" in as_text(board, "table", 80)
+    assert "≈" in as_html(board)
+
+
+def test_the_spread_over_seeds_widens_what_cannot_be_told_apart() -> None:
+    def seeds(encoder: str, figures: list[float]) -> list[Any]:
+        return [
+            make_record(
+                encoder=encoder, group=encoder, seed=i, results=[make_result(figure=f, errors={"accuracy": 0.001})]
+            )
+            for i, f in enumerate(figures)
+        ]
+
+    column = Column("tnews", "accuracy")
+    narrow = table([*seeds("a", [0.60, 0.601]), *seeds("b", [0.57, 0.571])])
+    wide = table([*seeds("a", [0.56, 0.64]), *seeds("b", [0.53, 0.61])])
+    assert [any(board.is_near_best(row, column) for row in board.rows) for board in (narrow, wide)] == [False, True]

@@ -1,0 +1,291 @@
+"""`clue compare`: runs on the same split, pair by pair, from the answers that stand in their directories.
+
+A run keeps one line an item in `predictions.<split>.jsonl`: gold, prediction, and the item's statistics under every
+metric. Nothing is predicted again; runs that did not score exactly the same items are refused.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clue_cli.contract import Metric, Task
+from clue_cli.errors import UserError, did_you_mean
+from clue_cli.model_settings import read_settings
+from clue_cli.record import Record
+from clue_cli.registry import restore_task
+from clue_cli.scoring import make_metric
+from clue_cli.significance import Paired, compare, holm, seeds_needed
+
+
+@dataclass
+class Scored:
+    """A run with what it answered on the split: `lines` by item, in the order of the data."""
+
+    path: Path
+    record: Record
+    task: Task
+    lines: list[dict[str, Any]]
+    name: str = ""
+
+    def matrix(self, metric: Metric) -> np.ndarray:
+        """The statistics (n, K) of every item under `metric`; UserError where the file does not hold them."""
+        columns = {name: position for position, name in enumerate(metric.columns)}
+        matrix = np.zeros((len(self.lines), len(columns)))
+        for row, line in enumerate(self.lines):
+            found = line["statistics"].get(metric.id)
+            if not isinstance(found, dict) or not columns.keys() >= found.keys():
+                raise UserError(f"holds no statistics of {metric.id} for item {line['number']}", where=str(self.path))
+            for name, amount in found.items():
+                matrix[row, columns[name]] = amount
+        return matrix
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """An item that the two systems answer differently well: what the gold is and what each says."""
+
+    number: int
+    id: str | int | None
+    gold: Any
+    first: Any
+    second: Any
+    first_figure: float
+    second_figure: float
+
+
+@dataclass(frozen=True)
+class System:
+    """A run as the comparison calls it: `letter` in tables; `figure` in [0, 1]."""
+
+    letter: str
+    name: str
+    path: str
+    figure: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two runs compared, by their letters; `adjusted` is Holm's p over all pairs."""
+
+    first: str
+    second: str
+    paired: Paired
+    adjusted: float
+    disagreements: list[Disagreement]
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Two groups of runs (`--seeds`) compared by the figures of their seeds, in [0, 1]: Welch's t-test.
+
+    `needed` is the runs of each that would show the difference with 80 % power; None where there is none.
+    """
+
+    first: str
+    second: str
+    first_figures: list[float]
+    second_figures: list[float]
+    p: float
+    needed: int | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `clue compare` found."""
+
+    task: str
+    metric: str
+    primary: str
+    split: str
+    items: int
+    resamples: int
+    runs: list[System]
+    pairs: list[Pair]
+    seeds: list[Seeds] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as JSON values."""
+        return asdict(self)
+
+
+def compare_runs(
+    runs: Sequence[Path], *, split: str = "dev", metric: str | None = None, resamples: int = 10_000
+) -> Comparison:
+    """Compare two or more runs of one task pair by pair, by one metric (None: the one that ranks the first run).
+
+    UserError where a run has no answers for the split, or the runs did not answer the same items of the same task.
+    """
+    if len(runs) < 2:
+        raise UserError("two or more runs are needed to compare", where="RUN")
+    scored = [read_run(path, split) for path in runs]
+    _same_items(scored)
+    _name(scored)
+    first = scored[0]
+    name = metric or first.record.metrics[0]
+    if name not in first.task.metrics:
+        raise UserError(did_you_mean(name, first.task.metrics, f"metric of task {first.task.name}"), where="--metric")
+    chosen = make_metric(first.task, name)
+    matrices = [some.matrix(chosen) for some in scored]
+    if len(first.lines) < 2:
+        raise UserError("one item shows no difference between systems", where=str(first.path))
+    found = [
+        (i, j, compare(chosen, matrices[i], matrices[j], resamples=resamples))
+        for i, j in itertools.combinations(range(len(scored)), 2)
+    ]
+    systems = [
+        System(_letter(i), some.name, str(some.path), _figure(chosen, matrix))
+        for i, (some, matrix) in enumerate(zip(scored, matrices, strict=True))
+    ]
+    adjusted = holm([paired.p for _, _, paired in found])
+    pairs = [
+        Pair(
+            systems[i].letter,
+            systems[j].letter,
+            paired,
+            p,
+            disagreements(chosen, scored[i], scored[j], matrices[i], matrices[j]),
+        )
+        for (i, j, paired), p in zip(found, adjusted, strict=True)
+    ]
+    return Comparison(
+        first.task.name, chosen.id, chosen.primary, split, len(first.lines), resamples,
+        systems, pairs, _by_seeds(scored, chosen),
+    )  # fmt: skip
+
+
+def read_run(path: Path, split: str) -> Scored:
+    """A run with its answers on `split`; UserError, saying which command makes them, where they are missing."""
+    record = Record.load(path)
+    file = path / f"predictions.{split}.jsonl"
+    if not file.is_file():
+        raise UserError(f"no answers on {split} here", where=str(path), hint=f"clue eval {path} --split {split}")
+    task = restore_task(read_settings(path / "model")["task"])
+    lines = []
+    with file.open(encoding="utf-8") as stream:
+        for number, text in enumerate(stream, start=1):
+            try:
+                line = json.loads(text)
+                labelled = bool(line["statistics"]) and "gold" in line
+                lines.append({name: line.get(name) for name in ("number", "id", "gold", "prediction", "statistics")})
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise UserError(f"no line of a run's predictions: {error!r}", where=f"{file}:{number}") from None
+            if not labelled:
+                lines.pop()
+    if not lines:
+        raise UserError(f"no labelled item on {split}", where=str(file))
+    return Scored(path, record, task, lines)
+
+
+def _same_items(scored: Sequence[Scored]) -> None:
+    first = scored[0]
+    for other in scored[1:]:
+        if other.task.name != first.task.name:
+            raise UserError(
+                f"a run of {other.task.name}; {first.path} is one of {first.task.name}", where=str(other.path)
+            )
+        if len(other.lines) != len(first.lines):
+            found = f"{len(other.lines):,} items; {first.path} has {len(first.lines):,}"
+            raise UserError(f"scored on {found}: only the same items can be compared", where=str(other.path))
+        for ours, theirs in zip(first.lines, other.lines, strict=True):
+            if any(ours[name] != theirs[name] for name in ("number", "id", "gold")):
+                raise UserError(
+                    f"item {theirs['number']} is not item {ours['number']} of {first.path}: other data, or other gold",
+                    where=str(other.path),
+                )
+
+
+def _name(scored: Sequence[Scored]) -> None:
+    """Short names that differ: encoder, head and seed, else the directory, else the path."""
+    for make in (
+        lambda s: f"{s.record.encoder.name} {s.record.head} s{s.record.seed}",
+        lambda s: s.path.resolve().name,
+        lambda s: str(s.path),
+    ):
+        names = [make(some) for some in scored]
+        if len(set(names)) == len(names):
+            break
+    else:
+        raise UserError("a run is named twice", where="RUN")
+    for some, name in zip(scored, names, strict=True):
+        some.name = name
+
+
+def disagreements(
+    metric: Metric, first: Scored, second: Scored, ours: np.ndarray, theirs: np.ndarray
+) -> list[Disagreement]:
+    """The items whose own figure differs, the largest differences first, then in the order of the data."""
+    left, right = (np.asarray(metric.result(some)[metric.primary], dtype=np.float64) for some in (ours, theirs))
+    differing = np.flatnonzero(np.abs(left - right) > 1e-12)
+    order = differing[np.argsort(-np.abs(left - right)[differing], kind="stable")]
+    return [
+        Disagreement(
+            first.lines[i]["number"], first.lines[i]["id"], first.lines[i]["gold"], first.lines[i]["prediction"],
+            second.lines[i]["prediction"], float(left[i]), float(right[i]),
+        )
+        for i in order.tolist()
+    ]  # fmt: skip
+
+
+def _by_seeds(scored: Sequence[Scored], metric: Metric) -> list[Seeds]:
+    """Groups of two or more of the runs, compared by the spread of their seeds."""
+    groups: dict[str, list[Scored]] = {}
+    for some in scored:
+        if some.record.group is not None:
+            groups.setdefault(some.record.group, []).append(some)
+    systems = [
+        (f"{runs[0].record.encoder.name} {runs[0].record.head} ({len(runs)} seeds)", _figures(runs, metric))
+        for runs in groups.values()
+        if len(runs) > 1
+    ]
+    return [_welch(one, other) for one, other in itertools.combinations(systems, 2)]
+
+
+def _figures(runs: Iterable[Scored], metric: Metric) -> list[float]:
+    return [_figure(metric, run.matrix(metric)) for run in runs]
+
+
+def _figure(metric: Metric, matrix: np.ndarray) -> float:
+    return float(metric.result(matrix.sum(0))[metric.primary])
+
+
+def _letter(number: int) -> str:
+    """A to Z, then numbers."""
+    return chr(ord("A") + number) if number < 26 else str(number + 1)
+
+
+def _welch(one: tuple[str, list[float]], other: tuple[str, list[float]]) -> Seeds:
+    from scipy.stats import ttest_ind
+
+    (first, ours), (second, theirs) = one, other
+    if statistics.pvariance(ours) == statistics.pvariance(theirs) == 0.0:
+        p = 1.0 if ours[0] == theirs[0] else 0.0
+    else:
+        p = float(ttest_ind(ours, theirs, equal_var=False).pvalue)
+    return Seeds(first, second, ours, theirs, p, seeds_needed(ours, theirs))
+
+
+def brief(value: Any, width: int = 60) -> str:
+    """An answer in one short line for people: what it says, without positions and probabilities."""
+    text = _said(value)
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+_UNSAID = {"start", "end", "probability", "text", "type", "role"}
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, Mapping):
+        own = "/".join(str(value[name]) for name in ("role", "text", "type") if value.get(name) is not None)
+        rest = [_said(part) for name, part in value.items() if name not in _UNSAID and part is not None]
+        return " ".join(part for part in (own, *rest) if part)
+    if isinstance(value, list):
+        return ", ".join(map(_said, value)) or "nothing"
+    return "nothing" if value is None else str(value)

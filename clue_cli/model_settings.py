@@ -1,0 +1,45 @@
+"""`clue.json` of a model directory: what a prediction needs beside the weights. Data, never code; no torch here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clue_cli.contract import FORMAT_VERSION
+from clue_cli.errors import UserError
+
+SETTINGS = "clue.json"
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What `clue.json` holds beside the task. Lengths are tokens; `threshold` None is the head's own."""
+
+    head: str
+    pooling: str
+    segments: str
+    max_length: int
+    overlap: int
+    threshold: float | None = None
+
+
+def read_settings(directory: Path) -> dict[str, Any]:
+    """`clue.json` of a model directory, checked. UserError where it is missing, broken or newer than this program."""
+    path = directory / SETTINGS
+    if not path.is_file():
+        raise UserError("this is not a model directory: clue.json is missing", where=str(directory))
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise UserError(f"clue.json can't be read: {error}", where=str(path)) from error
+    if not isinstance(document, dict) or not isinstance(document.get("task"), dict):
+        raise UserError("clue.json does not describe a model of clue's", where=str(path))
+    if not isinstance(document.get("format"), int) or document["format"] > FORMAT_VERSION:
+        raise UserError(
+            f"format {document.get('format')} is newer than this program's {FORMAT_VERSION}",
+            where=str(path),
+            hint="update clue",
+        )
+    return document

@@ -1,0 +1,135 @@
+"""clue compare, on runs whose answers are written down here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.record_cases import make_record
+
+from clue_cli.contract import FORMAT_VERSION
+from clue_cli.main import run
+
+LABELS = ("0", "1")
+
+
+def make_run(
+    path: Path, answers: str, gold: str = "0101010101", *, seed: int = 1, group: str | None = None, task: str = "afqmc"
+) -> Path:
+    """A run of afqmc that answered `answers` where `gold` was right."""
+    (path / "model").mkdir(parents=True)
+    make_record(task, seed=seed, group=group).save(path)
+    document = {"format": FORMAT_VERSION, "task": {"name": task, "version": 1, "fields": ["sentence1", "sentence2"]}}
+    (path / "model" / "clue.json").write_text(json.dumps(document), encoding="utf-8")
+    with (path / "predictions.dev.jsonl").open("w", encoding="utf-8") as file:
+        for number, (wanted, answer) in enumerate(zip(gold, answers, strict=True)):
+            counts = {f"predicted:{answer}": 1.0, f"gold:{wanted}": 1.0}
+            counts |= {f"right:{wanted}": 1.0} if wanted == answer else {}
+            line = {
+                "number": number, "id": None, "gold": {"label": wanted}, "prediction": {"label": answer},
+                "statistics": {"accuracy": counts},
+            }  # fmt: skip
+            file.write(json.dumps(line) + "\n")
+    return path
+
+
+def document(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    assert run(["compare", *arguments, "--json", "--resamples", "500"]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_two_runs_are_compared_item_by_item(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    better = make_run(tmp_path / "a", "0101010101")
+    worse = make_run(tmp_path / "b", "0101011010", seed=2)
+    found = document(capsys, str(better), str(worse))
+    (pair,) = found["pairs"]
+    assert (found["task"], found["metric"], found["items"]) == ("afqmc", "accuracy", 10)
+    assert pair["paired"]["difference"] == pytest.approx(0.4)
+    assert pair["paired"]["test"] == "mcnemar"
+    assert pair["paired"]["p"] == pytest.approx(2 * 0.5**4)
+    assert [item["number"] for item in pair["disagreements"]] == [6, 7, 8, 9]
+    assert pair["disagreements"][0] | {"first_figure": 1.0, "second_figure": 0.0} == pair["disagreements"][0]
+
+
+def test_several_runs_are_compared_in_pairs_with_corrected_p(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [str(make_run(tmp_path / name, said, seed=i)) for i, (name, said) in enumerate(
+        {"a": "0101010101", "b": "0101011010", "c": "1010101010"}.items())]  # fmt: skip
+    found = document(capsys, *runs)
+    assert [pair["first"] + pair["second"] for pair in found["pairs"]] == ["AB", "AC", "BC"]
+    assert all(pair["adjusted"] >= pair["paired"]["p"] for pair in found["pairs"])
+    assert [system["letter"] for system in found["runs"]] == ["A", "B", "C"]
+
+
+def test_groups_of_seeds_are_compared_by_their_spread(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said: Sequence[tuple[str, str]] = (
+        ("g", "0101010101"),
+        ("g", "0101010100"),
+        ("h", "1111111111"),
+        ("h", "0000000001"),
+    )
+    runs = [str(make_run(tmp_path / str(i), s, seed=i, group=group)) for i, (group, s) in enumerate(said)]
+    (seeds,) = document(capsys, *runs)["seeds"]
+    assert seeds["first_figures"] == pytest.approx([1.0, 0.9])
+    assert seeds["second_figures"] == pytest.approx([0.5, 0.6])
+    assert seeds["p"] < 0.05
+    assert seeds["needed"] == 2
+
+
+def test_the_table_fits_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    runs = [str(make_run(tmp_path / "a", "0101010101")), str(make_run(tmp_path / "b", "0101010110", seed=2))]
+    assert run(["compare", *runs, "--resamples", "200", "--examples", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert "A - B" in shown
+    assert "not told apart" in shown
+    assert "1 of 2 items" in shown
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("gold", "is not item"),
+        ("fewer", "9 items"),
+        ("task", "one is of afqmc|a run of tnews"),
+        ("none", "clue eval"),
+        ("broken", ":3"),
+        ("same", "named twice"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(
+    change: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = make_run(tmp_path / "a", "0101010101")
+    if change == "gold":
+        second = make_run(tmp_path / "b", "0101010101", "0101010100")
+    elif change == "fewer":
+        second = make_run(tmp_path / "b", "010101010", "010101010")
+    elif change == "task":
+        second = make_run(tmp_path / "b", "0101010101", task="tnews")
+        document = {"format": FORMAT_VERSION, "task": {"name": "tnews", "version": 1, "fields": ["sentence"]}}
+        (second / "model" / "clue.json").write_text(json.dumps(document), encoding="utf-8")
+    else:
+        second = make_run(tmp_path / "b", "0101010101")
+    file = second / "predictions.dev.jsonl"
+    if change == "none":
+        file.unlink()
+    if change == "broken":
+        file.write_text("\n".join([*file.read_text().splitlines()[:2], "{", "{}"]), encoding="utf-8")
+    if change == "same":
+        second = first
+    assert run(["compare", str(first), str(second)]) == 2
+    assert re.search(said, capsys.readouterr().err)
+
+
+def test_one_run_alone_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["compare", str(make_run(tmp_path / "a", "0101010101"))]) == 2
+    assert "two or more" in capsys.readouterr().err
