@@ -7,6 +7,7 @@ off in between, `state.json` names a whole file. Tensors are safetensors, the st
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -34,10 +35,10 @@ def save_checkpoint(directory: Path, tensors: Mapping[str, Tensor], state: Mappi
         save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, str(beside))
         with beside.open("rb+") as file:
             os.fsync(file.fileno())
-        size = beside.stat().st_size
+        sha256 = _sha256(beside)
         beside.replace(directory / name)
         with atomic_write(directory / STATE) as out:
-            json.dump({**state, "tensors": name, "bytes": size}, out, ensure_ascii=False, indent=1)
+            json.dump({**state, "tensors": name, "sha256": sha256}, out, ensure_ascii=False, indent=1)
         for old in directory.iterdir():
             if old.name not in (name, STATE):
                 old.unlink(missing_ok=True)
@@ -53,6 +54,11 @@ def save_checkpoint(directory: Path, tensors: Mapping[str, Tensor], state: Mappi
         if type(error).__name__ != "SafetensorError":
             raise
         raise RunError(f"the checkpoint can't be written: {error}", where=str(directory)) from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _forget(directory: Path, name: str) -> None:
@@ -74,8 +80,8 @@ def load_checkpoint(directory: Path) -> tuple[dict[str, Tensor], dict[str, Any]]
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
         tensors_path = directory / state["tensors"]
-        if tensors_path.stat().st_size != state["bytes"]:
-            raise ValueError(f"{state['tensors']} has {tensors_path.stat().st_size} bytes, expected {state['bytes']}")
+        if _sha256(tensors_path) != state["sha256"]:
+            raise ValueError(f"{state['tensors']} is not what was written: its SHA-256 differs")
         return load_file(str(tensors_path)), state
     except Exception as error:
         raise UserError(

@@ -84,12 +84,12 @@ def evaluate(model: Model, examples: Sequence[Example], options: Answering | Non
 
 
 def write_predictions(path: Path, task: Task, result: DevResult) -> None:
-    """One JSON line an example: its number, id, gold, answer with scores, and its statistics under every metric."""
+    """One JSON line an example: number, id, texts, gold, answer with scores, and its statistics under every metric."""
     metrics = {name: make_metric(task, name) for name in task.metrics}
     options = Answering(threshold=result.threshold)
     with atomic_write(path) as file:
         for example, prediction in result.pairs:
-            line: dict[str, Any] = {"number": example.number, "id": example.id}
+            line: dict[str, Any] = {"number": example.number, "id": example.id, "texts": list(example.texts)}
             if example.gold is not None:
                 line["gold"] = task.gold_fields(example)
             line["prediction"] = task.answer_fields(example, prediction, options, probabilities=True)

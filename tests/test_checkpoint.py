@@ -130,6 +130,13 @@ def damage_header(directory: Path) -> None:
     path.write_bytes(b"\xff" * 8 + path.read_bytes()[8:])
 
 
+def damage_bit(directory: Path) -> None:
+    path = next(directory.glob("*.safetensors"))
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
 def damage_missing(directory: Path) -> None:
     next(directory.glob("*.safetensors")).unlink()
 
@@ -152,7 +159,16 @@ def damage_binary(directory: Path) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [damage_truncate, damage_header, damage_missing, damage_foreign, damage_list, damage_json, damage_binary],
+    [
+        damage_truncate,
+        damage_header,
+        damage_bit,
+        damage_missing,
+        damage_foreign,
+        damage_list,
+        damage_json,
+        damage_binary,
+    ],
     ids=lambda damage: damage.__name__,
 )
 def test_a_damaged_or_foreign_checkpoint_is_refused_in_one_line(tmp_path: Path, damage: Callable[[Path], None]) -> None:

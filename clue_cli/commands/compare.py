@@ -18,7 +18,7 @@ EPILOG = (
     "clue compare runs/cluener/* --metric span:micro_f1 --examples 20"
 )
 
-Runs = Annotated[list[Path], typer.Argument(metavar="RUN RUN...", help="Directories of two or more runs of one task.")]
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN", help="Directories of two or more runs of one task.")]
 Split = Annotated[
     str,
     typer.Option(
@@ -28,6 +28,10 @@ Split = Annotated[
 Examples = Annotated[
     int, typer.Option(metavar="N", min=0, rich_help_panel=o.OUTPUT, help="Show N items on which each pair disagrees.")
 ]
+Metric = Annotated[
+    str | None,
+    typer.Option(metavar="ID", rich_help_panel=o.DATA, help="Metric to compare by. (default: the first run's own)"),
+]
 Resamples = Annotated[
     int, typer.Option(metavar="N", min=100, rich_help_panel=o.DATA, help="Resamples of the bootstrap and permutations.")
 ]
@@ -36,7 +40,7 @@ Resamples = Annotated[
 def compare_command(
     runs: Runs,
     split: Split = "dev",
-    metric: o.MetricOption = None,
+    metric: Metric = None,
     examples: Examples = 5,
     resamples: Resamples = 10_000,
     json: o.JsonOption = False,
