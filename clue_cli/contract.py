@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from clue_cli.errors import Where
@@ -137,12 +138,14 @@ class Answering:
 
     `flat`: the head cannot express overlapping spans, so none may come of merging its windows.
     `joint`: answers that exclude each other (the blanks of a line) are chosen together, not one by one.
+    `sweep`: all thresholds to be tried, ascending from `threshold` on; empty where there is but one.
     """
 
     threshold: float | None = None
     top_k: int = 1
     flat: bool = False
     joint: bool = True
+    sweep: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -217,6 +220,20 @@ class Metric(Protocol):
         ...
 
 
+class Mark(Enum):
+    """What may stand in a text in the place of words: a token of the tokenizer's own, which no text can spell.
+
+    BLANK: the place that is asked about. HIDDEN: other words that are not shown.
+    """
+
+    BLANK = "blank"
+    HIDDEN = "hidden"
+
+
+Text = str | tuple[str | Mark, ...]
+"""A text for the encoder: plain, or in pieces with marks between them."""
+
+
 class TextEncoder(Protocol):
     """Text to tokens with offsets into the original characters (see `clue_cli.encoders.text`)."""
 
@@ -226,9 +243,9 @@ class TextEncoder(Protocol):
         ...
 
     def encode(
-        self, texts: Sequence[tuple[str, ...]], limits: Limits, *, windows: bool, offsets: bool, segments: str
+        self, texts: Sequence[tuple[Text, ...]], limits: Limits, *, windows: bool, offsets: bool, segments: str
     ) -> list[list[EncodedWindow]]:
-        """For each entry its windows, in order (exactly one without `windows`)."""
+        """For each entry (one text or several) its windows, in order (exactly one without `windows`)."""
         ...
 
 

@@ -5,9 +5,10 @@ csv    a header and rows with the csv module's quoting; .csv
 tsv    a header and rows, quotes are ordinary characters; .tsv
 text   one text a line, a tab between the two of a pair; blank lines are left out and counted; .txt
 
-`-` is standard input: JSON lines if its first line begins with a brace, else text. Any file may be packed (.gz, .bz2,
-.xz). `--text-field TITLE` says which of the user's columns holds what the task calls `sentence`; what is written beside
-the answer is the user's own row.
+A .json file may be the task's official document instead (`Task.document`): it is taken apart into flat rows, and the
+answers are written beside those. `-` is standard input: JSON if its first line begins with a brace, else text. Any file
+may be packed (.gz, .bz2, .xz). `--text-field TITLE` says which of the user's columns holds what the task calls
+`sentence`; what is written beside the answer is the user's own row.
 """
 
 from __future__ import annotations
@@ -21,7 +22,18 @@ from typing import TYPE_CHECKING, Any
 
 from clue_cli.contract import Tally
 from clue_cli.errors import RowError, UserError, Where, did_you_mean
-from clue_cli.lines import Bad, Row, csv_values, json_rows, open_text, refuse, tab_values, table_rows
+from clue_cli.lines import (
+    Bad,
+    Row,
+    csv_values,
+    json_document,
+    json_row,
+    json_rows,
+    open_text,
+    refuse,
+    tab_values,
+    table_rows,
+)
 
 if TYPE_CHECKING:
     from clue_cli.contract import Example, Task
@@ -78,25 +90,64 @@ def read_rows(path: str, task: Task, reading: Reading, tally: Tally, bad: Bad | 
     place = "<stdin>" if path == "-" else path
     lines: Lines = open_text(path, reading.encoding, blank=True, bad=bad)
     if form is None:
-        form, lines = _look(lines)
+        form, lines = _look(lines, task.document)
     if form == "text":
         if reading.text_fields:
             raise UserError("plain text has no fields to name", where=f"--text-field {','.join(reading.text_fields)}")
         return text_rows(lines, place, task, tally, bad)
     if form == "jsonl":
+        if task.document and reading.form is None and _may_be_document(path):
+            return _document_or_lines(lines, place, task, reading.text_fields or task.fields, bad)
         return json_rows(lines, place, bad)
     return table_rows(csv_values(lines, place, bad) if form == "csv" else tab_values(lines), place, bad)
 
 
-def _look(lines: Lines) -> tuple[str, Lines]:
-    """The form of standard input by its first line that is not blank, and all its lines."""
+def _look(lines: Lines, document: bool) -> tuple[str, Lines]:
+    """The form of standard input by its first line that is not blank, and all its lines; `document` may be a list."""
+    first, lines = _first(lines)
+    begins = ("{", "[") if document else ("{",)
+    return "jsonl" if first.lstrip().startswith(begins) else "text", lines
+
+
+def _first(lines: Lines) -> tuple[str, Lines]:
+    """The first line that is not blank (empty where there is none), and all lines."""
     seen: list[tuple[int, str]] = []
     for number, line in lines:
         seen.append((number, line))
         if line.strip():
-            form = "jsonl" if line.lstrip().startswith("{") else "text"
-            return form, chain(seen, lines)
-    return "text", iter(seen)
+            return line, chain(seen, lines)
+    return "", iter(seen)
+
+
+def _may_be_document(path: str) -> bool:
+    name = Path(path.lower())
+    return path == "-" or (name.with_suffix("").suffix if name.suffix in PACKED else name.suffix) == ".json"
+
+
+def _document_or_lines(lines: Lines, place: str, task: Task, fields: Sequence[str], bad: Bad | None) -> Iterator[Row]:
+    """The rows of an official document, or of JSON lines: those begin with a row that has `fields`, and are streamed.
+
+    A document is read whole, and nothing of it can be set aside by `bad`.
+    """
+    first, lines = _first(lines)
+    if _is_row(first, place, fields):
+        yield from json_rows(lines, place, bad)
+        return
+    numbered = list(lines)
+    # A first row that is broken, or not whole, is no reason to take the others for a document.
+    if not first or any(_is_row(line, place, fields) for _, line in numbered):
+        yield from json_rows(numbered, place, bad)
+        return
+    document = json_document(numbered, place)
+    yield from json_rows(numbered, place, bad) if document is None else task.unpack(document, place)
+
+
+def _is_row(line: str, place: str, fields: Sequence[str]) -> bool:
+    try:
+        row = json_row(line, Where(place))
+    except RowError:  # the first line of a document that has several
+        return False
+    return all(name in row.data for name in fields)
 
 
 def text_rows(lines: Lines, place: str, task: Task, tally: Tally, bad: Bad | None = None) -> Iterator[Row]:

@@ -6,11 +6,15 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeGuard
 
 import typer
 from typer.core import TyperCommand
 
+from clue_cli.commands.compare import EPILOG as COMPARE_EPILOG
+from clue_cli.commands.compare import compare_command
+from clue_cli.commands.convert import EPILOG as CONVERT_EPILOG
+from clue_cli.commands.convert import convert_command
 from clue_cli.commands.data import EPILOG as DATA_EPILOG
 from clue_cli.commands.data import data_command
 from clue_cli.commands.eval import EPILOG as EVAL_EPILOG
@@ -25,8 +29,13 @@ from clue_cli.commands.score import EPILOG as SCORE_EPILOG
 from clue_cli.commands.score import score_command
 from clue_cli.commands.show import EPILOG as SHOW_EPILOG
 from clue_cli.commands.show import show_command
+from clue_cli.commands.submit import EPILOG as SUBMIT_EPILOG
+from clue_cli.commands.submit import submit_command
 from clue_cli.commands.train import EPILOG as TRAIN_EPILOG
 from clue_cli.commands.train import train_command
+
+if TYPE_CHECKING:
+    from clue_cli.errors import UserError
 
 app = typer.Typer(
     name="clue",
@@ -43,7 +52,7 @@ class Verb(TyperCommand):
     """A verb whose usage line reads `RUN [FILE]...`; newer releases of Typer put RUN in braces."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: D102
-        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+        return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
 
 
 LOOK, WORK, COMPARE = "Tasks and data", "Train and use", "Figures"
@@ -51,11 +60,14 @@ LOOK, WORK, COMPARE = "Tasks and data", "Train and use", "Figures"
 app.command("list", cls=Verb, rich_help_panel=LOOK, epilog=LIST_EPILOG)(list_command)
 app.command("show", cls=Verb, rich_help_panel=LOOK, epilog=SHOW_EPILOG)(show_command)
 app.command("data", cls=Verb, rich_help_panel=LOOK, epilog=DATA_EPILOG)(data_command)
+app.command("convert", cls=Verb, rich_help_panel=LOOK, epilog=CONVERT_EPILOG)(convert_command)
 app.command("train", cls=Verb, rich_help_panel=WORK, epilog=TRAIN_EPILOG)(train_command)
 app.command("eval", cls=Verb, rich_help_panel=WORK, epilog=EVAL_EPILOG)(eval_command)
 app.command("predict", cls=Verb, rich_help_panel=WORK, epilog=PREDICT_EPILOG)(predict_command)
+app.command("submit", cls=Verb, rich_help_panel=WORK, epilog=SUBMIT_EPILOG)(submit_command)
 app.command("score", cls=Verb, rich_help_panel=COMPARE, epilog=SCORE_EPILOG)(score_command)
 app.command("leaderboard", cls=Verb, rich_help_panel=COMPARE, epilog=LEADERBOARD_EPILOG)(leaderboard_command)
+app.command("compare", cls=Verb, rich_help_panel=COMPARE, epilog=COMPARE_EPILOG)(compare_command)
 
 
 def _version(wanted: bool) -> None:
@@ -113,8 +125,16 @@ def run(arguments: list[str] | None = None) -> int:
             return 0
         raise
     except Exception as error:
-        return console.fail(_told(error))
+        told = _told(error)
+        return told.exit_status if _said_by_another(told) else console.fail(told)
     return status
+
+
+def _said_by_another(error: Exception) -> TypeGuard[UserError]:
+    """Whether the first process of this machine says the same: all of them meet what is wrong with a request."""
+    from clue_cli.errors import UserError
+
+    return isinstance(error, UserError) and int(os.environ.get("LOCAL_RANK") or 0) > 0
 
 
 def _invoke(arguments: list[str]) -> int:

@@ -122,7 +122,10 @@ class Model(nn.Module):
         return to_device(collate(self.task, features, self.text_encoder.pad_id), self.device)
 
     def predict(self, features: Sequence[Feature], options: Answering) -> list[Any]:
-        """What the head decodes for each feature, in order, on the host."""
+        """What the head decodes for each feature, in order, on the host.
+
+        In a sweep a head whose answers at several thresholds are not nested gives a tuple, one entry a threshold.
+        """
         from heads.base import DecodeOptions
 
         if self.training:
@@ -130,6 +133,9 @@ class Model(nn.Module):
         with torch.inference_mode():
             batch = self.batch(features)
             output = self.forward(batch)
+            if options.sweep and not self.head.nested:
+                each = [self.head.decode(output, batch, DecodeOptions(threshold=t)) for t in options.sweep]
+                return list(zip(*each, strict=True))
             return list(self.head.decode(output, batch, DecodeOptions(threshold=options.threshold)))
 
     def save(self, directory: Path) -> None:

@@ -1,24 +1,33 @@
 """Scoring a file of predictions against a file of gold, wherever the predictions came from.
 
-Rows are paired by their ids where both files have them, else by their order. Nothing is guessed: rows that are
-missing, superfluous or repeated, counts that differ and texts that disagree are refused with the place.
+Rows are paired by their ids where both files have them (for tasks whose rows are known by their text: by that), else by
+their order. Nothing is guessed: rows that are missing, superfluous or repeated, counts that differ and texts that
+disagree are refused with the place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clue_cli.contract import Example, Prediction, Tally, Task
-from clue_cli.errors import RowError, UserError
-from clue_cli.lines import open_text, rows_of, table_ending
+from clue_cli.errors import RowError, UserError, Where
+from clue_cli.prediction_rows import check_same_input, id_field, known_by_text, place, prediction_rows, row_ids, some
+from clue_cli.registry import load_object
 from clue_cli.scoring import Score, make_metric, score
 from clue_cli.sources import Row, Source
 
 SPLIT = "dev"
 """How gold is read: as the rows of a labelled split."""
+
+REPEATED = "predictions for a text that has another one further down, which counts"
+EXTRA = "predictions for texts that are not in the gold"
+MISSING = "rows without a prediction, counted as wrong or empty"
+
+Pair = tuple[Example, Sequence[Row]]
+"""A gold row and the rows that answer it: one, or one for each of its ids; none where it is not answered."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +36,7 @@ class ScoredFile:
 
     scores:   by metric id, the one that ranks first; `paired_by` is "id" or "order".
     official: whether the gold is, byte by byte, one of the task's official files.
-    tally:    rows of gold that were left out, by reason.
+    tally:    rows of either file that were left out, by reason.
     """
 
     task: str
@@ -48,33 +57,46 @@ class ScoredFile:
 
 
 def score_files(
-    task: Task, gold: str | Path, pred: str | Path, metric: str | None = None, *, encoding: str = "utf-8"
+    task: Task,
+    gold: str | Path,
+    pred: str | Path,
+    metric: str | None = None,
+    *,
+    encoding: str = "utf-8",
+    aliases: Path | None = None,
+    missing_wrong: bool = False,
 ) -> ScoredFile:
     """Score the predictions in `pred` (`-`: standard input) against the labelled rows of `gold`.
 
     gold: a file in the task's own form, or a directory or zip, whose dev split is taken. pred: what `clue predict`
     writes, `predictions.dev.jsonl` of a run, or the official prediction file; rows are read by the task. metric: an id;
-    None scores by every metric of the task. UserError and RowError for whatever does not fit.
+    None scores by every metric of the task. aliases: a file for the metrics that take one. missing_wrong: a gold row
+    without prediction counts as wrong or empty. UserError and RowError for whatever does not fit.
     """
     source, tally = Source.open(gold, encoding=encoding), Tally()
     task = task.adapt(source)
-    metrics = [make_metric(task, name) for name in ([metric] if metric is not None else _ranked(task))]
+    chosen = [metric] if metric is not None else _ranked(task)
+    options = _metric_options(task, chosen, aliases)
+    metrics = [make_metric(task, name, **options.get(name, {})) for name in chosen]
     examples = list(task.read(source, SPLIT, tally))
-    rows = list(source.rows(task.file_of(source, SPLIT)))
-    answers = [_unwrapped(row) for row in _rows(pred, encoding)]
-    paired_by, found = _pair(task, examples, rows, answers, str(gold), str(pred))
-    for example, row in found:
-        _check_same_input(task, example, row)
-    pairs: list[tuple[Example, Prediction | None]] = [
-        (example, task.read_prediction(row, example)) for example, row in found
-    ]
+    files = task.files_of(source, SPLIT)
+    rows = [row for file in files for row in task.rows(source, file)]
+    answers = prediction_rows(task, pred, encoding)
+    pairing = _Pairing(task, _gold(task, examples, rows), str(gold), str(pred), missing_wrong, tally)
+    paired_by, found = pairing.pairs(answers)
+    pairs: list[tuple[Example, Prediction | None]] = []
+    for example, its_rows in found:
+        for row in its_rows:
+            check_same_input(task, example, row)
+        pairs.append((example, task.read_predictions(its_rows, example) if its_rows else None))
+    official = set(task.official.values())
     return ScoredFile(
         task=task.name,
         gold=Path(gold).name,
         pred=Path(pred).name,
         scores={each.id: score(each, pairs) for each in metrics},
         paired_by=paired_by,
-        official=source.sha256(task.file_of(source, SPLIT)) in task.official.values(),
+        official=all(source.sha256(file) in official for file in files),
         tally=tally,
     )
 
@@ -83,80 +105,118 @@ def _ranked(task: Task) -> list[str]:
     return [task.default_metric, *(name for name in task.metrics if name != task.default_metric)]
 
 
-def _rows(path: str | Path, encoding: str) -> Iterable[Row]:
-    name = "<stdin>" if str(path) == "-" else str(path)
-    return rows_of(name, open_text(path, encoding, blank=table_ending(name) is not None), name)
+def _metric_options(task: Task, metrics: Sequence[str], aliases: Path | None) -> dict[str, dict[str, Any]]:
+    """Metric id -> further arguments of its class: what `read_aliases` of the class makes of the alias file."""
+    if aliases is None:
+        return {}
+    classes = {name: load_object(task.metrics[name]) for name in metrics}
+    options = {
+        name: {"aliases": class_.read_aliases(aliases)}
+        for name, class_ in classes.items()
+        if hasattr(class_, "read_aliases")
+    }
+    if not options:
+        raise UserError(f"no metric of task {task.name} that is asked for takes aliases", where=f"--alias {aliases}")
+    return options
 
 
-def _unwrapped(row: Row) -> Row:
-    """The row with its answer at the top: a run's `predictions.dev.jsonl` keeps it under `prediction`, gold apart."""
-    answer = row.data.get("prediction")
-    if not isinstance(answer, dict):
-        return row
-    return Row({"id": row.data.get("id"), **answer}, row.where)
+@dataclass(frozen=True)
+class _Gold:
+    """A row of gold: its ids as strings (none, one, or those of its parts), `example` None where it is not usable."""
+
+    ids: tuple[str, ...]
+    where: Where
+    example: Example | None
 
 
-def _pair(
-    task: Task, examples: Sequence[Example], rows: Sequence[Row], answers: Sequence[Row], gold: str, pred: str
-) -> tuple[str, list[tuple[Example, Row]]]:
-    field = getattr(task, "id", "id")
-    gold_ids, answer_ids = _ids(rows, field), _ids(answers, field)
-    if gold_ids is not None and answer_ids is not None:
-        lines = {example.where.line for example in examples}
-        usable = [key for key, row in zip(gold_ids, rows, strict=True) if row.where.line in lines]
-        return "id", _by_id(examples, usable, set(gold_ids), dict(zip(answer_ids, answers, strict=True)), pred)
-    if len(answers) == len(examples):
-        return "order", list(zip(examples, answers, strict=True))
-    if len(answers) == len(rows):
-        # Rows without usable gold were left out of the examples, not out of the predictions.
-        by_line = {row.where.line: answer for row, answer in zip(rows, answers, strict=True)}
-        return "order", [(example, by_line[example.where.line]) for example in examples]
-    raise UserError(
-        f"{len(answers)} predictions for the {len(rows)} rows of {gold}; without ids in both files rows are paired by "
-        "their order, and the counts must be equal",
-        where=pred,
-    )
+def _gold(task: Task, examples: Sequence[Example], rows: Sequence[Row]) -> list[_Gold]:
+    """All rows of gold in the order of the file, those that became no examples too."""
+    gold = [_Gold(tuple(map(str, task.submission_ids(e))), e.where, e) for e in examples]
+    usable = {example.where for example in examples}
+    unusable = [row for row in rows if row.where not in usable]
+    ids = row_ids(unusable, task)
+    gold += [_Gold(() if key is None else (key,), row.where, None) for key, row in zip(ids, unusable, strict=True)]
+    order = {row.where: position for position, row in enumerate(rows)}
+    return sorted(gold, key=lambda row: order.get(row.where, len(order)))
 
 
-def _ids(rows: Sequence[Row], field: str) -> list[str] | None:
-    """All rows' ids as strings (3 and "3" are one), None if no row has one; RowError if some lack or repeat it."""
-    first: dict[str, int | None] = {}
-    without: Row | None = None
-    for row in rows:
-        value = row.data.get(field, row.data.get("id"))
-        if value is None:
-            without = without or row
-            continue
-        if str(value) in first:
-            raise RowError(f"id {value!r} was already used in line {first[str(value)]}", row.at(field))
-        first[str(value)] = row.where.line
-    if first and without is not None:
-        raise RowError(f"this row has no {field!r}, other rows have one", without.where)
-    return list(first) or None
+@dataclass(frozen=True)
+class _Pairing:
+    """The rows of `gold`, to be paired with predictions; the names of both files are for messages."""
 
+    task: Task
+    gold: Sequence[_Gold]
+    gold_name: str
+    pred_name: str
+    missing_wrong: bool
+    tally: Tally
 
-def _by_id(
-    examples: Sequence[Example], ids: Sequence[str], known: set[str], answers: dict[str, Row], pred: str
-) -> list[tuple[Example, Row]]:
-    if extra := [key for key in answers if key not in known]:
-        raise RowError(f"{_some(extra)}: no such id in the gold", answers[extra[0]].where)
-    if missing := [key for key in ids if key not in answers]:
-        raise UserError(f"no prediction for {_some(missing)}", where=pred)
-    return [(example, answers[key]) for example, key in zip(examples, ids, strict=True)]
+    def pairs(self, answers: Sequence[Row]) -> tuple[str, list[Pair]]:
+        """What the rows were paired by ("id", "text", "order"), and the pairs in the order of the gold."""
+        keys = [() if key is None else (key,) for key in row_ids(answers, self.task)]
+        gold_keys = [row.ids for row in self.gold]
+        # Both are looked at in any case: a file in which only some rows have an id is wrong.
+        gold_known = self._known(gold_keys, [row.where for row in self.gold])
+        if self._known(keys, [row.where for row in answers]) and gold_known:
+            return "text" if known_by_text(self.task) else "id", self._by_id(gold_keys, keys, answers)
+        return "order", self._by_order(answers)
 
+    def _known(self, keys: Sequence[tuple[str, ...]], places: Sequence[Where]) -> bool:
+        """Whether rows have ids, all of them or none; RowError if some lack or repeat theirs."""
+        first: dict[str, Where] = {}
+        field = id_field(self.task)
+        for its, where in zip(keys, places, strict=True):
+            for key in its:
+                if key in first and not known_by_text(self.task):
+                    used = f"id {key} was already used {place(first[key])}"
+                    raise RowError(used, Where(where.file, where.line, where.field or field))
+                first.setdefault(key, where)
+        without = [where for its, where in zip(keys, places, strict=True) if not its]
+        if first and without:
+            raise RowError(f"this row has no {field!r}, other rows have one", without[0])
+        return bool(first)
 
-def _some(ids: Sequence[str]) -> str:
-    more = f" and {len(ids) - 3} more" if len(ids) > 3 else ""
-    return f"id{'s' if len(ids) > 1 else ''} {', '.join(ids[:3])}{more}"
+    def _by_id(
+        self, gold_keys: Sequence[tuple[str, ...]], keys: Sequence[tuple[str, ...]], answers: Sequence[Row]
+    ) -> list[Pair]:
+        found = {its[0]: row for its, row in zip(keys, answers, strict=True)}
+        self.tally.add(REPEATED, amount=len(answers) - len(found))
+        known = {key for its in gold_keys for key in its}
+        self._check_extra([key for key in found if key not in known], found)
+        pairs: list[Pair] = []
+        missing: list[str] = []
+        for row in self.gold:
+            if row.example is None:
+                continue
+            lacking = [key for key in row.ids if key not in found]
+            missing += lacking
+            if lacking:
+                self.tally.add(MISSING, row.where)
+            pairs.append((row.example, () if lacking else tuple(found[key] for key in row.ids)))
+        if missing and not self.missing_wrong:
+            hint = "--missing wrong counts them as wrong or empty"
+            raise UserError(f"no prediction for {some(missing, self.task)}", where=self.pred_name, hint=hint)
+        return pairs
 
+    def _check_extra(self, extra: Sequence[str], found: dict[str, Row]) -> None:
+        if not extra:
+            return
+        if not known_by_text(self.task):
+            raise RowError(f"{some(extra, self.task)}: no such id in the gold", found[extra[0]].where)
+        for key in extra:
+            self.tally.add(EXTRA, found[key].where)
+        if len(extra) == len(found):
+            hint = "texts must be those of the gold, character by character"
+            raise RowError("no prediction is for a text of the gold", found[extra[0]].where, hint=hint)
 
-def _check_same_input(task: Task, example: Example, row: Row) -> None:
-    """Refuse a prediction row that carries an input text other than that of its gold row."""
-    for name in task.fields:
-        ours, theirs = example.row.get(name), row.data.get(name)
-        if isinstance(ours, str) and isinstance(theirs, str) and ours != theirs:
-            raise RowError(
-                f"the text is not that of the gold row {example.where}: the files are not in the same order, "
-                "or belong to different data",
-                row.at(name),
+    def _by_order(self, answers: Sequence[Row]) -> list[Pair]:
+        usable = [row for row in self.gold if row.example is not None]
+        # Rows without usable gold were left out of the examples, perhaps not out of the predictions.
+        rows = usable if len(answers) == len(usable) else self.gold
+        if len(answers) != len(rows):
+            raise UserError(
+                f"{len(answers)} predictions for the {len(self.gold)} rows of {self.gold_name}; without ids in both "
+                "files rows are paired by their order, and the counts must be equal",
+                where=self.pred_name,
             )
+        return [(row.example, (answer,)) for row, answer in zip(rows, answers, strict=True) if row.example is not None]

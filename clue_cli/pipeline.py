@@ -36,10 +36,10 @@ class Processes:
 class _Launched(Processes):
     def __init__(self) -> None:
         import torch
-        from accelerate import PartialState
 
-        # Without GPUs it must be told so: else each process would take itself for the only one.
-        state = PartialState(cpu=not torch.cuda.is_available())
+        from clue_cli.process_group import join
+
+        state = join(cpu=not torch.cuda.is_available())
         self.rank, self.size = state.process_index, state.num_processes
 
     def gather(self, mine: T) -> list[T]:

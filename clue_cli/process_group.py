@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import atexit
 from typing import Any
 
 import torch
 from torch import Tensor
 
 
+def join(*, cpu: bool) -> Any:
+    """`accelerate`'s state of the processes that this one was launched with; without GPUs it must be told so."""
+    from accelerate import PartialState
+
+    state = PartialState(cpu=cpu)
+    if state.num_processes > 1:
+        atexit.register(_leave)
+    return state
+
+
+def _leave() -> None:
+    """Close the connections of gloo: its threads, alive when the interpreter ends, now and then abort the process.
+
+    NCCL is left alone: to close it is a conversation, and a process that failed would wait for the others in it.
+    """
+    distributed = torch.distributed
+    if distributed.is_initialized() and distributed.get_backend() == "gloo":
+        distributed.destroy_process_group()
+
+
 class ProcessGroup:
     """The processes of one training (`accelerate`), or the only one."""
 
     def __init__(self, device: torch.device) -> None:
-        from accelerate import PartialState
-
-        self.state = PartialState(cpu=device.type == "cpu")
+        self.state = join(cpu=device.type == "cpu")
         self.rank, self.count = self.state.process_index, self.state.num_processes
         self.main = self.state.is_main_process
 

@@ -66,3 +66,11 @@ def averages() -> dict[str, list[tuple[str, str]]]:
     for row in _rows("averages.csv"):
         sets.setdefault(row["name"], []).append((row["task"], row["metric"]))
     return sets
+
+
+def entries() -> dict[str, list[tuple[str, str | None]]]:
+    """What a leaderboard entry needs for its average: name -> (task, split) pairs; split None where a task has one."""
+    sets: dict[str, list[tuple[str, str | None]]] = {}
+    for row in _rows("entries.csv"):
+        sets.setdefault(row["name"], []).append((row["task"], row["split"] or None))
+    return sets

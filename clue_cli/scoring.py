@@ -21,15 +21,15 @@ CHUNK_CELLS = 1 << 21
 """Cells of the dense matrix that is laid out at a time: 16 MiB of float64."""
 
 
-def make_metric(task: Task, metric_id: str | None = None) -> Metric:
-    """The metric of `task` called `metric_id` (None: its default one), built with the task's labels.
+def make_metric(task: Task, metric_id: str | None = None, **options: Any) -> Metric:
+    """The metric of `task` called `metric_id` (None: its default one), built with the task's labels and `options`.
 
     UserError with the nearest names for an unknown id.
     """
     metric_id = metric_id or task.default_metric
     if metric_id not in task.metrics:
         raise UserError(did_you_mean(metric_id, task.metrics, f"metric of task {task.name}"))
-    metric: Metric = load_object(task.metrics[metric_id])(task.labels)
+    metric: Metric = load_object(task.metrics[metric_id])(task.labels, **options)
     return metric
 
 
@@ -163,8 +163,12 @@ class Collected:
 
 
 def collect(metric: Metric, pairs: Iterable[tuple[Example, Prediction | None]]) -> Collected:
-    """The statistics of `pairs` by cluster; rows without gold are counted and not scored."""
+    """The statistics of `pairs` by cluster; rows without gold are counted and not scored.
+
+    Where the metric says so (`last_counts`), of several rows of one cluster only the last counts.
+    """
     collected = Collected(Statistics(len(metric.columns)))
+    last_counts = getattr(metric, "last_counts", False)
     for example, prediction in pairs:
         if example.gold is None:
             collected.unlabelled += 1
@@ -172,6 +176,8 @@ def collect(metric: Metric, pairs: Iterable[tuple[Example, Prediction | None]]) 
         collected.items += 1
         collected.missing += prediction is None
         for cluster, counts in metric.units(example, prediction):
+            if last_counts:
+                collected.statistics.rows.pop(cluster, None)
             collected.statistics.add(cluster, counts)
     return collected
 

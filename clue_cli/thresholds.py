@@ -41,16 +41,25 @@ class Curve:
 
 
 class _Sweep(Predictor):
-    """Answers at every threshold from one decoding at the lowest; an answer is a list of predictions."""
+    """Answers at every threshold from one pass of the model; an answer is a list of predictions.
+
+    Candidates are decoded at the lowest threshold, or at each where the head's answers are not nested.
+    """
 
     def __init__(self, model: Model, thresholds: Sequence[float]) -> None:
         super().__init__(model, processes=Processes.current())
         self.thresholds = tuple(thresholds)
 
     def _predicted(self, example: Example, features: list[Feature], candidates: list[Any], options: Answering) -> Any:
+        nested = self.model.head.nested
         return [
-            self.task.predictions(example, features, candidates, replace(options, threshold=threshold))
-            for threshold in self.thresholds
+            self.task.predictions(
+                example,
+                features,
+                candidates if nested else [decoded[place] for decoded in candidates],
+                replace(options, threshold=threshold, sweep=()),
+            )
+            for place, threshold in enumerate(self.thresholds)
         ]
 
 
@@ -66,7 +75,7 @@ def tune_threshold(model: Model, examples: Sequence[Example], metric_id: str | N
     metric = make_metric(model.task, metric_id)
     thresholds = tuple(sorted({*head.thresholds, head.default_threshold}))
     sums = [Statistics(len(metric.columns)) for _ in thresholds]
-    options = Answering(threshold=thresholds[0], flat=head.flat)
+    options = Answering(threshold=thresholds[0], flat=head.flat, sweep=thresholds)
     labelled = 0
     for example, answers in _Sweep(model, thresholds).examples(examples, options):
         if example.gold is None:

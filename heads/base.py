@@ -98,6 +98,7 @@ class Head(nn.Module):
     `flat` says that the head cannot express overlapping spans.
     `thresholded` says that `DecodeOptions.threshold` has a meaning for it; `default_threshold` is used for None.
     `thresholds` are the ones worth trying when it is tuned, ascending.
+    `nested` says that the answer at a threshold is what a lower one gives, without what scores no more than it.
     `config` is what rebuilds the head: `type(head)(hidden_size, **head.config)`.
     """
 
@@ -106,6 +107,7 @@ class Head(nn.Module):
     thresholded: bool = False
     default_threshold: float = 0.0
     thresholds: tuple[float, ...] = tuple(step / 4 for step in range(-16, 17))
+    nested: bool = True
     config: dict[str, Any]
 
     def forward(self, hidden: Mapping[str, Tensor], batch: Mapping[str, Tensor], *, want_loss: bool) -> HeadOutput:

@@ -25,3 +25,14 @@ def apply_dense(layer: nn.Linear, x: Tensor) -> Tensor:
 def full_precision(x: Tensor) -> torch.autocast:
     """A context in which autocast leaves matrix products on the device of `x` alone: for losses and scores."""
     return torch.autocast(device_type=x.device.type, enabled=False)
+
+
+def add_at(target: Tensor, index: Tensor, values: Tensor) -> Tensor:
+    """Add `values[k]` to `target[index[k]]` in place, repeated places summed in the same order at every run.
+
+    target (M, ...), index (N,) int64, values (N, ...). On a processor `index_add_` walks the list in order, while
+    `index_put_` splits it among threads; on an accelerator `index_put_` sorts and `index_add_` races.
+    """
+    if target.device.type == "cpu":
+        return target.index_add_(0, index, values)
+    return target.index_put_((index,), values, accumulate=True)

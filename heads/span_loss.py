@@ -7,19 +7,28 @@ be expressed. Nothing is masked with a large number: what does not count is left
 when its logarithm is taken, so values and gradients are finite for every finite score.
 
 `factorised_span_loss` is for scores `A[i,j] + b[i,h] + c[j,h]` and never makes the B x H x L x L tensor, backward
-included. It reads one number back from the device a call, to see whether a sum underflowed.
+included. The sum over all valid spans of a type is one matrix product,
+
+    sum_ij exp(A[i,j] + b[i,h] + c[j,h]) = sum_i exp(b[i,h]) U[i,h],    U = E exp(c),    E = exp(A) where valid
+
+taken with the largest A of each i and the largest c of each h out of the exponents. A line (row, start, type) that
+holds gold spans, at most one a gold span, is summed explicitly without them: to subtract them from the whole would lose
+every digit once they dominate. So is a line whose U underflows (the largest A and the largest c lie far apart, at
+different j); to see whether there is one, a number is read back from the device, once a call. `docs/span-loss.md` has
+the derivation, the measurements and the relation to the published forms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
-from heads.layers import full_precision
+from heads.layers import add_at, full_precision
 
 MOST_TYPES = 2**20
 """Bound on the number of types: what sorting by one 63-bit integer leaves room for (500,000 rows of 4,096 tokens)."""
@@ -56,12 +65,14 @@ def gold_list(spans: Tensor, valid: Tensor) -> Gold:
     """Sorted gold spans of (N, 4); shapes do not depend on the values, so nothing waits for the device."""
     row, kind, start, end = spans.unbind(1)
     length = valid.shape[-1]
-    order = torch.argsort(((row * MOST_TYPES + kind) * length + start) * length + end)
+    code, order = torch.sort(((row * MOST_TYPES + kind) * length + start) * length + end)
     row, kind, start, end = spans[order].unbind(1)
-    repeated = (spans[order][1:] == spans[order][:-1]).all(1)
-    counts = valid[row, start, end].clone()
-    counts[1:] &= ~repeated
+    counts = valid[row, start, end]
+    counts[1:] &= code[1:] != code[:-1]
     return Gold(row, kind, start, end, counts)
+
+
+# ---------------------------------------------------------------- the dense form
 
 
 def log_sum_exp_with_zero(x: Tensor, dim: int) -> Tensor:
@@ -71,14 +82,30 @@ def log_sum_exp_with_zero(x: Tensor, dim: int) -> Tensor:
     return total.log() + peak.squeeze(dim)
 
 
-def positive_part(scores: Tensor, gold: Gold, rows: int, types: int) -> Tensor:
-    """Sum over (row, type) of `log(1 + sum_pos exp(-s))` from the scores (N,) of the gold spans."""
+def positive_part(scores: Tensor, gold: Gold, rows: int, types: int) -> tuple[Tensor, Tensor]:
+    """The sum over (row, type) of `log(1 + sum_pos exp(-s))` from the scores (N,) of the gold spans; its gradient."""
     group = gold.row * types + gold.kind
     negated = torch.where(gold.counts, -scores, float("-inf"))
-    peak = scores.new_zeros(rows * types).scatter_reduce(0, group, negated.detach(), "amax")
-    # index_put sums in a fixed order on an accelerator too, index_add and scatter_add do not.
-    total = (-peak).exp().index_put((group,), (negated - peak[group]).exp(), accumulate=True)
-    return (total.log() + peak).sum()
+    peak = scores.new_zeros(rows * types).scatter_reduce(0, group, negated, "amax")
+    terms = (negated - peak[group]).exp()
+    total = add_at((-peak).exp(), group, terms)
+    return (total.log() + peak).sum(), -terms / total[group]
+
+
+class _PositivePart(torch.autograd.Function):
+    """`positive_part` with its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, gold: Gold, rows: int, types: int) -> Tensor:
+        loss, gradient = positive_part(scores, gold, rows, types)
+        ctx.save_for_backward(gradient)
+        return loss
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return upstream * gradient, None, None, None
 
 
 def dense_span_loss(scores: Tensor, valid: Tensor, spans: Tensor, first_type: int = 0) -> Tensor:
@@ -100,124 +127,153 @@ def dense_span_loss(scores: Tensor, valid: Tensor, spans: Tensor, first_type: in
         positive[torch.where(gold.counts, index, scores.numel())] = True
         negative = valid[:, None] & ~positive[:-1].view(scores.shape)
         others = torch.where(negative, scores, float("-inf")).flatten(2)
-        return log_sum_exp_with_zero(others, 2).sum() + positive_part(own, gold, rows, types)
+        pull: Tensor = _PositivePart.apply(own, gold, rows, types)  # type: ignore[no-untyped-call]
+        return log_sum_exp_with_zero(others, 2).sum() + pull
+
+
+# ---------------------------------------------------------------- the factorised form
 
 
 def factorised_span_loss(A: Tensor, b: Tensor, c: Tensor, valid: Tensor, spans: Tensor) -> Tensor:
     """The loss, summed over rows and types, of the scores `A[i,j] + b[i,h] + c[j,h]`.
 
     A (B, L, L), b and c (B, L, H), float32 or float64; valid (B, L, L) bool; spans (N, 4) int64. Memory
-    O(B L (L + H)), time that of one product [L, L] x [L, H] a row and of an explicit sum for each (row, type, start)
-    that holds a gold span. Those sums leave the gold spans out rather than subtract them, which would lose every
-    digit once they dominate.
+    O(B L (L + H)), time that of one product [L, L] x [L, H] a row, of two in the backward pass, and of an explicit sum
+    for each (row, start, type) that holds a gold span. The same inputs give the same bits. Can be differentiated once.
     """
-    with full_precision(A):
+    loss: Tensor = _FactorisedLoss.apply(A, b, c, valid, spans)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _FactorisedLoss(torch.autograd.Function):
+    """The loss with its gradient written by hand: nothing is kept, filled or added up that needs not be.
+
+    Inside, types come before positions: `lines` and all of its size are (B, H, L).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, A: Tensor, b: Tensor, c: Tensor, valid: Tensor, spans: Tensor) -> Tensor:
         rows, _, types = b.shape
-        gold = gold_list(spans, valid)
-        inner, lost = _all_spans(A, c, valid)
-        inner = _without_gold(inner, A, c, valid, gold)
-        if bool(lost.any()):
-            inner = _recomputed_rows(inner, A, c, valid, gold, lost)
-        negative = log_sum_exp_with_zero(b + inner, 1).sum()
-        own = A[gold.row, gold.start, gold.end] + b[gold.row, gold.start, gold.kind] + c[gold.row, gold.end, gold.kind]
-        return negative + positive_part(own, gold, rows, types)
+        with full_precision(A):
+            gold = gold_list(spans, valid)
+            lines, product = _all_spans(A, b, c, valid)
+            listed = _listed_lines(gold, product)
+            inner = [torch.logsumexp(scores, 1) for _, scores in _blocks(listed, A, c, valid)]
+            listed = listed._replace(inner=torch.cat(inner) if inner else listed.inner)
+            lines.view(-1)[listed.place] = listed.inner + b[listed.row, listed.start, listed.kind]
+            peak = lines.amax(2, keepdim=True).clamp(min=0)
+            shares = lines.sub_(peak).exp_()
+            total = shares.sum(2, keepdim=True).add_((-peak).exp())
+            own = A[gold.row, gold.start, gold.end] + b[gold.row, gold.start, gold.kind]
+            positive, pull = positive_part(own + c[gold.row, gold.end, gold.kind], gold, rows, types)
+            if any(ctx.needs_input_grad):
+                shares.div_(total)
+                # What is taken explicitly has no part in the product; nothing is divided by a sum that underflowed.
+                ratio = torch.div(shares, product.U.clamp_(min=product.least), out=product.U)
+                ratio.view(-1)[listed.place] = 0
+                ctx.save_for_backward(A, c, valid, product.E, product.C, ratio, shares, pull, *gold, *listed)
+            return total.log_().add_(peak).sum() + positive
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        A, c, valid, E, C, ratio, shares, pull, *lists = ctx.saved_tensors
+        gold, listed = Gold(*lists[:5]), _Listed(*lists[5:])
+        types, length = C.shape[1:]
+        with full_precision(A):
+            by_a = torch.bmm(ratio.transpose(1, 2), C).mul_(E).mul_(upstream)
+            by_b = shares * upstream
+            by_c = torch.bmm(ratio, E).mul_(C).mul_(upstream)
+            weight = by_b.view(-1)[listed.place]
+            inner = torch.where(listed.inner > float("-inf"), listed.inner, 0)
+            for part, scores in _blocks(listed, A, c, valid):
+                share = (scores - inner[part, None]).exp_().mul_(weight[part, None])
+                add_at(by_a.view(-1, length), listed.row[part] * length + listed.start[part], share)
+                add_at(by_c.view(-1, length), listed.row[part] * types + listed.kind[part], share)
+            pull, group = pull * upstream, gold.row * types + gold.kind
+            add_at(by_a.view(-1), (gold.row * length + gold.start) * length + gold.end, pull)
+            add_at(by_b.view(-1), group * length + gold.start, pull)
+            add_at(by_c.view(-1), group * length + gold.end, pull)
+        return by_a, by_b.transpose(1, 2), by_c.transpose(1, 2), None, None
 
 
-def _all_spans(A: Tensor, c: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """`log sum_j exp(A[i,j] + c[j,h])` over valid j, (B, L, H), -inf where there is none; and where it was lost.
+class _Product(NamedTuple):
+    """exp(A) (B, L, L) and exp(c) (B, H, L), each without its peaks and 0 where nothing counts, and U (B, H, L).
 
-    The largest A of each i and the largest c of each h are taken out; if they lie at different j and far apart, the
-    sum of what remains underflows, and the sum is to be taken explicitly.
+    `exists` (B, 1, L): whether a valid span starts there.
     """
-    masked = torch.where(valid, A, float("-inf"))
-    columns = valid.any(1)[..., None]
-    peak_a = masked.detach().amax(2, keepdim=True)
+
+    E: Tensor
+    C: Tensor
+    U: Tensor
+    exists: Tensor
+
+    @property
+    def least(self) -> float:
+        """What a sum must exceed: so far above the smallest number that what underflowed in it is below its digits."""
+        return float(torch.finfo(self.U.dtype).tiny ** 0.5)
+
+
+def _all_spans(A: Tensor, b: Tensor, c: Tensor, valid: Tensor) -> tuple[Tensor, _Product]:
+    """`log sum_j exp(A[i,j] + b[i,h] + c[j,h])` over valid j, (B, H, L), -inf where there is none; what made it."""
+    E = torch.where(valid, A, float("-inf"))
+    peak_a, used = E.amax(2), E.amax(1) > float("-inf")
     exists = peak_a > float("-inf")
     peak_a = torch.where(exists, peak_a, 0)
-    shifted = torch.where(columns, c, float("-inf"))
-    peak_c = shifted.detach().amax(1, keepdim=True)
+    E.sub_(peak_a[..., None]).exp_()
+    C = c.transpose(1, 2).clone(memory_format=torch.contiguous_format).masked_fill_(~used[:, None], float("-inf"))
+    peak_c = C.amax(2, keepdim=True)
     peak_c = torch.where(peak_c > float("-inf"), peak_c, 0)
-    total = torch.bmm((masked - peak_a).exp(), (shifted - peak_c).exp())
-    # Far enough above the smallest number that what underflowed inside the sum is below its last digit.
-    floor = torch.finfo(A.dtype).tiny ** 0.5
-    inner = torch.where(exists, total.clamp(min=floor).log() + (peak_a + peak_c), float("-inf"))
-    return inner, exists & (total <= floor)
+    C.sub_(peak_c).exp_()
+    U = torch.bmm(C, E.transpose(1, 2))
+    return U.log().add_(peak_a[:, None]).add_(peak_c).add_(b.transpose(1, 2)), _Product(E, C, U, exists[:, None])
 
 
-def _explicit(
-    A: Tensor, c: Tensor, valid: Tensor, row: Tensor, start: Tensor, kind: Tensor, left_out: Tensor
-) -> Tensor:
-    """`log sum_j exp(A[i,j] + c[j,h])` over valid j not `left_out`, for R listed (row, start, type): (R,)."""
-    scores = A[row, start] + c.transpose(1, 2)[row, kind]
-    scores = torch.where(valid[row, start] & ~left_out, scores, float("-inf"))
-    peak = scores.detach().amax(1, keepdim=True)
-    peak = torch.where(peak > float("-inf"), peak, 0)
-    total = (scores - peak).exp().sum(1)
-    some = total > 0
-    return torch.where(some, torch.where(some, total, 1).log() + peak.squeeze(1), float("-inf"))
+class _Listed(NamedTuple):
+    """R lines (row, type, start) that are summed explicitly, and their flat places (R,) in a tensor (B, H, L).
 
-
-def _explicit_in_blocks(
-    A: Tensor, c: Tensor, valid: Tensor, row: Tensor, start: Tensor, kind: Tensor, slot: Tensor, place: Tensor
-) -> Tensor:
-    """`_explicit` for any number of rows in bounded memory. Entry k of `slot`, `place` leaves column `place[k]` out of
-    row `slot[k]`; slots are in ascending order, and a slot beyond the last row takes what does not count."""
-    count, length = len(row), A.shape[2]
-    block = max(1, block_elements(A.device) // length)
-
-    def one(low: int, high: int, A: Tensor, c: Tensor) -> Tensor:
-        left_out = torch.zeros((high - low + 1, length), dtype=torch.bool, device=A.device)
-        inside = (slot >= low) & (slot < high)
-        left_out[torch.where(inside, slot - low, high - low), place] = True
-        return _explicit(A, c, valid, row[low:high], start[low:high], kind[low:high], left_out[:-1])
-
-    if count <= block:
-        return one(0, count, A, c)
-    return torch.cat([recomputed(one, low, min(low + block, count), A, c) for low in range(0, count, block)])
-
-
-def _without_gold(inner: Tensor, A: Tensor, c: Tensor, valid: Tensor, gold: Gold) -> Tensor:
-    """`inner` with the gold spans left out, rewritten for each (row, start, type) that holds one."""
-    if not len(gold.row):
-        return inner
-    _, length, types = inner.shape
-    index = (gold.row * length + gold.start) * types + gold.kind
-    leads = torch.ones_like(gold.counts)
-    leads[1:] = index[1:] != index[:-1]
-    numbers = torch.arange(len(index), device=index.device)
-    if thins_first(A.device, len(index) * length):
-        leader, chosen = leads.cumsum(0) - 1, leads.nonzero().squeeze(1)
-    else:
-        leader, chosen = torch.where(leads, numbers, 0).cummax(0).values, numbers
-    slot = torch.where(gold.counts, leader, len(chosen))
-    values = _explicit_in_blocks(A, c, valid, gold.row[chosen], gold.start[chosen], gold.kind[chosen], slot, gold.end)
-    if chosen is numbers:  # followers write their leader's value once more, and pass no gradient
-        values = torch.where(leads, values, values.detach()[leader])
-    return _overwrite(inner, index[chosen], values)
-
-
-def thins_first(device: torch.device, elements: int) -> bool:
-    """Whether to take one line for all gold spans that share (row, start, type), not one each.
-
-    An accelerator would wait for the number of lines, so a short list stays as it is there, some lines made in vain.
+    Entry k of `slot`, `end` (N,) leaves column `end[k]` out of line `slot[k]`, out of none if that is -1. `inner` (R,):
+    the logarithms of the sums over c and A.
     """
-    return device.type == "cpu" or elements > block_elements(device)
+
+    row: Tensor
+    kind: Tensor
+    start: Tensor
+    place: Tensor
+    slot: Tensor
+    end: Tensor
+    inner: Tensor
 
 
-def _overwrite(inner: Tensor, index: Tensor, values: Tensor) -> Tensor:
-    """`inner` with `values[k]` at the flat place `index[k]`."""
-    return inner.reshape(-1).index_put((index,), values).view(inner.shape)
+def _listed_lines(gold: Gold, product: _Product) -> _Listed:
+    """The lines that hold gold spans, then those whose sum was lost to underflow. Waits for the device once."""
+    _, types, length = product.U.shape
+    place = (gold.row * types + gold.kind) * length + gold.start
+    leads = torch.ones_like(gold.counts)
+    leads[1:] = place[1:] != place[:-1]
+    low = product.exists & (product.U.amin(1, keepdim=True) <= product.least)
+    count, some_lost = torch.stack((leads.sum(), low.any())).tolist()
+    slot = torch.where(gold.counts, leads.cumsum(0) - 1, -1)
+    place = place[torch.sort(leads, descending=True, stable=True).indices[:count]]
+    if some_lost:
+        sums = product.U
+        lost = product.exists & (sums <= product.least)
+        lost.view(-1)[place] = False
+        place = torch.cat((place, lost.view(-1).nonzero().squeeze(1)))
+    line = place // length
+    return _Listed(line // types, line % types, place % length, place, slot, gold.end, product.U.new_empty(0))
 
 
-def _recomputed_rows(inner: Tensor, A: Tensor, c: Tensor, valid: Tensor, gold: Gold, lost: Tensor) -> Tensor:
-    """`inner` with the rows that underflowed taken explicitly (those with gold spans already were)."""
-    _, length, types = inner.shape
-    done = torch.zeros(lost.numel(), dtype=torch.bool, device=lost.device)
-    done[(gold.row * length + gold.start) * types + gold.kind] = True
-    index = (lost.reshape(-1) & ~done).nonzero().squeeze(1)
-    if not len(index):
-        return inner
-    row, start, kind = index // (length * types), index // types % length, index % types
-    none = index.new_empty(0)
-    values = _explicit_in_blocks(A, c, valid, row, start, kind, none, none)
-    return _overwrite(inner, index, values)
+def _blocks(listed: _Listed, A: Tensor, c: Tensor, valid: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """The scores `A[i,j] + c[j,h]` of the listed lines in blocks (r, L), -inf where j is not valid or left out."""
+    length = A.shape[2]
+    size = max(1, block_elements(A.device) // length)
+    columns = c.transpose(1, 2)
+    for low in range(0, len(listed.place), size):
+        part = slice(low, min(low + size, len(listed.place)))
+        row, start = listed.row[part], listed.start[part]
+        counts = valid.new_zeros((len(row) + 1, length))  # the last takes what lies in other blocks
+        counts[:-1] = valid[row, start]
+        inside = (listed.slot >= low) & (listed.slot < part.stop)
+        counts[torch.where(inside, listed.slot - low, len(row)), listed.end] = False
+        yield part, torch.where(counts[:-1], A[row, start] + columns[row, listed.kind[part]], float("-inf"))

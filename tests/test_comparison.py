@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.record_cases import make_record
 
 from clue_cli.contract import FORMAT_VERSION
 from clue_cli.main import run
+from tests.record_cases import make_record
 
 LABELS = ("0", "1")
 

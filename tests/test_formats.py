@@ -18,12 +18,14 @@ from clue_cli.contract import Example, Tally
 from clue_cli.errors import RowError, UserError, Where
 from clue_cli.formats import Reading, Rejects, check_text_fields, input_format, read_examples, read_rows
 from clue_cli.lines import Row
+from clue_cli.registry import find_task
 
 TEXTS = ["今天股市大涨", 'a "quoted", text', "行\u2028分隔", " ｆｕｌｌ width ", "😀emoji", "x" * 100_000]
 
 
 class FakeTask:
     name = "fake"
+    document = False
 
     def __init__(self, *fields: str) -> None:
         self.fields = fields or ("sentence",)
@@ -235,3 +237,74 @@ def test_a_form_may_refuse_an_example(tmp_path: Path) -> None:
     assert json.loads(lines[0]) == {"file": "f", "line": 2, "reason": "does not fit", "row": row}
     with pytest.raises(RowError, match="f:2: does not fit"):
         list(read_examples(rows, task, check=check))
+
+
+# -------------------------------------------------------------------- official documents
+
+PASSAGE = "王明在上海出生，后来去了北京。"
+SQUAD = {"version": "1", "data": [{"paragraphs": [{"context": PASSAGE, "qas": [
+    {"id": "Q1", "question": "谁？"}, {"id": "Q2", "question": "哪里？"}]}]}]}  # fmt: skip
+FLAT = [
+    {"id": "Q1", "question": "谁？", "context": PASSAGE, "mine": 1},
+    {"id": "Q2", "question": "哪里？", "context": PASSAGE, "mine": 2},
+]
+CHOICES = [[["男：几点？"], [{"id": 5, "question": "几点开会？", "choice": ["八点", "九点"]}]]]
+
+
+def rows_of(name: str, path: str, *, skip: bool = False, fields: tuple[str, ...] = ()) -> list[Row]:
+    rejects = Rejects(lambda line: None)
+    reading = Reading(text_fields=fields)
+    return list(read_rows(path, find_task(name), reading, Tally(), rejects.add if skip else None))
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize(
+    ("name", "document", "wanted"),
+    [
+        ("cmrc2018", SQUAD, [{k: v for k, v in row.items() if k != "mine"} for row in FLAT]),
+        ("c3", CHOICES, [{"id": 5, "passage": ["男：几点？"], "question": "几点开会？", "choices": ["八点", "九点"]}]),
+    ],
+)
+def test_an_official_document_becomes_flat_rows(
+    name: str, document: Any, wanted: list[Any], indent: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = json.dumps(document, ensure_ascii=False, indent=indent).encode()
+    (tmp_path / "a.json").write_bytes(b"\n" + text)
+    assert [row.data for row in rows_of(name, str(tmp_path / "a.json"))] == wanted
+    (tmp_path / "a.json.gz").write_bytes(gzip.compress(text))
+    assert [row.data for row in rows_of(name, str(tmp_path / "a.json.gz"))] == wanted
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(text)))
+    assert [row.data for row in rows_of(name, "-")] == wanted
+
+
+def test_flat_rows_are_streamed_whatever_the_file_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clue_cli.formats.json_document", None)
+    for name in ("a.json", "a.jsonl"):
+        for rows in (FLAT, FLAT[:1]):
+            (tmp_path / name).write_text(jsonl(rows), encoding="utf-8")
+            assert [row.data for row in rows_of("cmrc2018", str(tmp_path / name))] == rows
+    renamed = [{"q": row["question"], "c": row["context"]} for row in FLAT]
+    (tmp_path / "a.json").write_text(jsonl(renamed), encoding="utf-8")
+    assert [row.data for row in rows_of("cmrc2018", str(tmp_path / "a.json"), fields=("q", "c"))] == renamed
+
+
+def test_a_broken_first_row_does_not_make_a_document_of_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"id": "Q0", "question":\n' + jsonl(FLAT), encoding="utf-8")
+    assert [row.data for row in rows_of("cmrc2018", str(path), skip=True)] == FLAT
+    with pytest.raises(RowError, match=r"a\.json:1: no valid JSON"):
+        rows_of("cmrc2018", str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"data": [{"paragraphs": [{"context": "好"}]}]}', r"a\.json: data\[0\]\.paragraphs\[0\]: no 'qas'"),
+        ('{"data":\n [}', r"a\.json:2: no valid JSON"),
+        ("[1, 2]", r"a\.json"),
+    ],
+)
+def test_a_broken_document_is_named_with_its_part(text: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(text, encoding="utf-8")
+    with pytest.raises(RowError, match=words):
+        rows_of("cmrc2018", str(tmp_path / "a.json"))

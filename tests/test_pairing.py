@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from clue_cli.errors import ClueError, RowError, UserError
 from clue_cli.main import run
 from clue_cli.pairing import score_files
+from clue_cli.registry import find_task
 from tasks.cluener import TASK as CLUENER
 from tasks.families.classification import TextClassification
 
@@ -121,6 +123,177 @@ def test_csv_files_serve_on_both_sides(tmp_path: Path) -> None:
     (tmp_path / "gold.csv").write_text("a,b,label\nx,y,yes\nx,z,no\n", encoding="utf-8")
     (tmp_path / "p.csv").write_text("label\nyes\nyes\n", encoding="utf-8")
     assert score_files(PAIRS, tmp_path / "gold.csv", tmp_path / "p.csv").scores["accuracy"].figure == 0.5
+
+
+# -------------------------------------------------------------------- official files of other forms
+
+
+def squad(*questions: tuple[str, str]) -> dict[str, Any]:
+    """A document on one passage: (id, answer) each."""
+    context = "王明在上海出生，后来去了北京。"
+    qas = [
+        {"id": key, "question": f"问题{key}", "answers": [{"text": text, "answer_start": context.index(text)}]}
+        for key, text in questions
+    ]
+    return {"version": "1", "data": [{"paragraphs": [{"context": context, "qas": qas}]}]}
+
+
+@pytest.fixture
+def passages(tmp_path: Path) -> Path:
+    path = tmp_path / "dev.json"
+    path.write_text(json.dumps(squad(("Q1", "王明"), ("Q2", "上海"), ("Q3", "北京"))), encoding="utf-8")
+    return path
+
+
+def written(path: Path, document: Any) -> Path:
+    path.write_text(json.dumps(document, ensure_ascii=False, indent=1), encoding="utf-8")
+    return path
+
+
+def test_one_object_of_answers_is_scored_against_a_nested_document(passages: Path, tmp_path: Path) -> None:
+    task = find_task("cmrc2018")
+    pred = written(tmp_path / "p.json", {"Q2": "上海", "Q3": "南京", "Q1": "王明"})
+    result = score_files(task, passages, pred, "cmrc2018:official")
+    assert (result.paired_by, result.tally.counts) == ("id", {})
+    assert result.scores["cmrc2018:official"].figures["em"] == pytest.approx(2 / 3)
+    rows = [{"id": "Q2", "answer": "上海"}, {"id": "Q3", "answer": "南京"}, {"id": "Q1", "answer": "王明"}]
+    flat = score_files(task, passages, lines(tmp_path / "p.jsonl", rows), "cmrc2018:official")
+    assert flat.scores["cmrc2018:official"].figures == result.scores["cmrc2018:official"].figures
+
+
+def test_a_file_of_one_row_is_a_row_and_no_document(tmp_path: Path) -> None:
+    gold = written(tmp_path / "dev.json", squad(("Q1", "王明")))
+    pred = lines(tmp_path / "p.json", [{"id": "Q1", "answer": "王明"}])
+    task = find_task("cmrc2018")
+    assert score_files(task, gold, pred).scores["cmrc2018:official"].figures["em"] == 1.0
+    dev = [{"number": 0, "id": "Q1", "gold": {"answers": []}, "prediction": {"answer": "王明", "start": 0, "end": 2}}]
+    assert score_files(task, gold, lines(tmp_path / "d.jsonl", dev)).scores["cmrc2018:official"].figures["em"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"Q1": "王明", "Q2": "上海"}', r"p\.json: no prediction for id Q3 \(--missing wrong counts"),
+        ('{"Q1": "", "Q2": "", "Q3": "", "Q4": ""}', r"p\.json: Q4: id Q4: no such id in the gold"),
+        ('{"Q1": "王明",\n "Q1": "王",\n "Q2": "", "Q3": ""}', r"p\.json:2: 'Q1' stands twice in one object"),
+        ('{"Q1": 3, "Q2": "", "Q3": ""}', r"p\.json: Q1: a text was expected, found the number 3"),
+        ('["Q1"]', r"p\.json: one object \{id: answer\} was expected"),
+        ('{"Q1": "王明"', r"p\.json:1: no valid JSON"),
+    ],
+)
+def test_objects_that_do_not_fit_are_refused(text: str, words: str, passages: Path, tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=words):
+        score_files(find_task("cmrc2018"), passages, tmp_path / "p.json")
+
+
+def test_missing_predictions_count_as_wrong_where_that_is_wished(passages: Path, tmp_path: Path) -> None:
+    pred = written(tmp_path / "p.json", {"Q1": "王明", "Q2": "上海"})
+    result = score_files(find_task("cmrc2018"), passages, pred, missing_wrong=True)
+    score = result.scores["cmrc2018:official"]
+    assert (score.figures["em"], score.items, score.missing) == (pytest.approx(2 / 3), 3, 1)
+    assert result.tally.counts == {"rows without a prediction, counted as wrong or empty": 1}
+
+
+BLANKS = [
+    {"groupId": 0, "candidates": ["一帆风顺", "马到成功", "画蛇添足"], "content": ["祝#idiom000001#，#idiom000002#。"]},
+    {"groupId": 1, "candidates": ["一帆风顺", "马到成功", "画蛇添足"], "content": ["别#idiom000007#了。"]},
+]
+
+
+def test_answers_by_blank_are_put_together_by_line(tmp_path: Path) -> None:
+    task = find_task("chid")
+    lines(tmp_path / "dev.json", BLANKS)
+    written(tmp_path / "dev_answer.json", {"#idiom000001#": 0, "#idiom000002#": 1, "#idiom000007#": 2})
+    pred = written(tmp_path / "p.json", {"#idiom000007#": 2, "#idiom000001#": 0, "#idiom000002#": 2})
+    result = score_files(task, tmp_path, pred)
+    assert result.paired_by == "id"
+    assert result.scores[task.default_metric].figure == pytest.approx(2 / 3)
+    ours = [{**BLANKS[0], "answers": {"#idiom000001#": 0, "#idiom000002#": 2}}, {"answers": {"#idiom000007#": 2}}]
+    same = score_files(task, tmp_path, lines(tmp_path / "ours.jsonl", ours))
+    assert same.paired_by == "order"
+    assert same.scores[task.default_metric].figure == pytest.approx(2 / 3)
+    written(pred, {"#idiom000007#": 2, "#idiom000001#": 0})
+    with pytest.raises(UserError, match="no prediction for id #idiom000002#"):
+        score_files(task, tmp_path, pred)
+    half = score_files(task, tmp_path, pred, missing_wrong=True)
+    assert half.scores[task.default_metric].figure == pytest.approx(1 / 3)
+
+
+def test_a_split_of_several_files_is_paired_by_the_order_of_both(tmp_path: Path) -> None:
+    task = find_task("c3")
+    for name, right in (("d-dev.json", "八点"), ("m-dev.json", "九点")):
+        question = {"question": "几点开会？", "choice": ["八点", "九点"], "answer": right}
+        written(tmp_path / name, [[["男：几点开会？"], [question, question], "1"]])
+    answers = [{"id": number, "label": label} for number, label in enumerate((0, 1, 1, 1))]
+    result = score_files(task, tmp_path, lines(tmp_path / "p.json", answers))
+    assert (result.paired_by, result.scores["accuracy"].figure) == ("order", 0.75)
+
+
+# -------------------------------------------------------------------- DuIE: rows known by their text
+
+SPO = {"predicate": "导演", "subject": "围城", "object": {"@value": "黄蜀芹"}, "subject_type": "影视作品"}
+
+
+def relations(*rows: tuple[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    return [{"text": text, "spo_list": spo} for text, spo in rows]
+
+
+def test_relations_are_paired_by_their_text(tmp_path: Path) -> None:
+    task = find_task("duie")
+    gold = lines(tmp_path / "gold.json", relations(("围城由黄蜀芹导演", [SPO]), ("今天", [])))
+    result = score_files(task, gold, lines(tmp_path / "p.json", relations(("今天", []), ("围城由黄蜀芹导演", [SPO]))))
+    assert (result.paired_by, result.scores["duie:official"].figure) == ("text", 1.0)
+    # As the official scorer has it: the last row of a text counts, texts that are not gold are nobody's.
+    more = relations(("围城由黄蜀芹导演", [SPO]), ("今天", []), ("明天", [SPO]), ("围城由黄蜀芹导演", []))
+    result = score_files(task, gold, lines(tmp_path / "p.json", more))
+    assert result.scores["duie:official"].figure == 0.0
+    assert result.tally.counts == {
+        "predictions for a text that has another one further down, which counts": 1,
+        "predictions for texts that are not in the gold": 1,
+    }
+    with pytest.raises(UserError, match="no prediction for text 今天"):
+        score_files(task, gold, lines(tmp_path / "p.json", relations(("围城由黄蜀芹导演", [SPO]))))
+    with pytest.raises(RowError, match=r"p\.json:1: no prediction is for a text of the gold"):
+        score_files(task, gold, lines(tmp_path / "p.json", relations(("围城 由黄蜀芹导演", [SPO]))))
+
+
+def test_texts_that_stand_twice_in_the_gold_share_a_prediction(tmp_path: Path) -> None:
+    gold = lines(tmp_path / "gold.json", relations(("围城由黄蜀芹导演", []), ("围城由黄蜀芹导演", [SPO])))
+    pred = lines(tmp_path / "p.json", relations(("围城由黄蜀芹导演", [SPO])))
+    assert score_files(find_task("duie"), gold, pred, "duie:official").scores["duie:official"].figure == 1.0
+
+
+def test_the_only_member_of_a_zip_is_scored(tmp_path: Path) -> None:
+    gold = lines(tmp_path / "gold.json", relations(("围城由黄蜀芹导演", [SPO])))
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        archive.write(gold, "duie.json")
+    assert score_files(find_task("duie"), gold, tmp_path / "p.zip").scores["duie:official"].figure == 1.0
+    with zipfile.ZipFile(tmp_path / "p.zip", "a") as archive:
+        archive.write(gold, "other.json")
+    with pytest.raises(UserError, match=r"p\.zip: one file of predictions was expected in it, found 2"):
+        score_files(find_task("duie"), gold, tmp_path / "p.zip")
+
+
+def test_aliases_reach_the_metrics_that_take_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gold = lines(tmp_path / "gold.json", relations(("围城由黄蜀芹导演", [SPO])))
+    pred = lines(tmp_path / "p.json", relations(("围城由黄蜀芹导演", [{**SPO, "subject": "电视剧围城"}])))
+    alias = tmp_path / "alias.txt"
+    alias.write_text("围城\t电视剧围城\n电视剧围城\t围城\n", encoding="utf-8")
+    files = ["--gold", str(gold), "--pred", str(pred), "--json"]
+
+    def figures(*more: str) -> dict[str, float]:
+        assert run(["score", "duie", *files, *more]) == 0
+        return {m["metric"]: m["figures"]["f1"] for m in json.loads(capsys.readouterr().out)["metrics"]}
+
+    assert figures() == {"duie:official": 0.0, "duie:triple": 0.0}
+    assert figures("--alias", str(alias)) == {"duie:official": 1.0, "duie:triple": 0.0}
+    assert run(["score", "duie", *files, "--alias", str(alias), "--metric", "duie:triple"]) == 2
+    assert "no metric of task duie that is asked for takes aliases" in capsys.readouterr().err
+    assert run(["score", "duie", *files, "--alias", str(tmp_path / "none.txt")]) == 2
+    assert "none.txt: does not exist" in capsys.readouterr().err
+    assert run(["score", "duie", *files, "--missing", "wrnog"]) == 2
+    assert "did you mean wrong" in capsys.readouterr().err
 
 
 # -------------------------------------------------------------------- the verb

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,14 @@ from clue_cli.record import Record
 from tests.processes_script import main
 
 ROOT = Path(__file__).parents[1]
+
+
+def free_port() -> int:
+    """A port that is free now. 0 would leave the choice to torch, but torch 2.6 takes it at its word and waits."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @pytest.mark.slow
@@ -30,7 +39,7 @@ def test_two_processes_are_as_one(tiny_encoder: Path, tmp_path: Path, capfd: pyt
     launch = [
         sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--multi_gpu",
         "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
-        "--num_cpu_threads_per_process", "1", "--main_process_port", "0",
+        "--num_cpu_threads_per_process", "1", "--main_process_port", str(free_port()),
     ]  # fmt: skip
     script = [str(ROOT / "tests" / "processes_script.py"), str(tiny_encoder), str(two), str(one / "run")]
     done = subprocess.run(

@@ -27,9 +27,14 @@ def model_and_dev(task_name: str, head: str, encoder: Path, rows: int) -> tuple[
     return Model.build(task, head, recipe, encoder=str(encoder)).to_device("cpu", "float32"), examples
 
 
-@pytest.mark.parametrize("head", ["globalpointer", "efficient-globalpointer"])
-def test_every_point_of_the_curve_is_what_a_prediction_there_scores(head: str, tiny_encoder: Path) -> None:
+@pytest.mark.parametrize(
+    ("head", "nested"), [("globalpointer", True), ("efficient-globalpointer", True), ("globalpointer", False)]
+)
+def test_every_point_of_the_curve_is_what_a_prediction_there_scores(
+    head: str, nested: bool, tiny_encoder: Path
+) -> None:
     model, examples = model_and_dev("cluener", head, tiny_encoder, 6)
+    model.head.nested = nested  # a head that is not nested decodes at each threshold
     model.head.thresholds = (-0.5, -0.1, 0.1, 0.5)
     curve = tune_threshold(model, examples, "span:micro_f1")
     assert curve.thresholds == (-0.5, -0.1, 0.0, 0.1, 0.5)

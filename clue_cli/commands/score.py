@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -28,6 +29,20 @@ Pred = Annotated[
 Metric = Annotated[
     str | None, typer.Option(metavar="ID", rich_help_panel=o.DATA, help="One metric only. (default: all of the task)")
 ]
+Alias = Annotated[
+    Path | None,
+    typer.Option(
+        "--alias", metavar="FILE", rich_help_panel=o.DATA,
+        help="Words and their aliases, tab-separated, for metrics that take them (duie:official).",
+    ),
+]  # fmt: skip
+Missing = Annotated[
+    str,
+    typer.Option(
+        metavar="refuse|wrong", rich_help_panel=o.DATA,
+        help="Rows of gold without a prediction: refuse the file, or count them as wrong or empty.",
+    ),
+]  # fmt: skip
 PerLabel = Annotated[
     bool, typer.Option("--per-label/--no-per-label", rich_help_panel=o.OUTPUT, help="Show the figures of every label.")
 ]
@@ -40,6 +55,8 @@ def score_command(
     metric: Metric = None,
     fields: o.FieldsOption = None,
     labels: o.LabelsOption = None,
+    alias: Alias = None,
+    missing: Missing = "refuse",
     encoding: o.EncodingOption = "utf-8",
     per_label: PerLabel = True,
     json: o.JsonOption = False,
@@ -49,14 +66,17 @@ def score_command(
 ) -> None:
     """Score a file of predictions against a file of gold: figures with their standard errors, and label by label.
 
-    Rows are paired by their ids where both files have them, else by their order.
+    Rows are paired by their ids (DuIE's by their text) where both files have them, else by their order.
     """
     console.configure(quiet=quiet, color=False if no_color else None, json=json, debug=debug)
+    from clue_cli.errors import UserError, did_you_mean
     from clue_cli.pairing import score_files
 
+    if missing not in ("refuse", "wrong"):
+        raise UserError(did_you_mean(missing, ["refuse", "wrong"], "way to treat them"), where="--missing")
     chosen = o.chosen_task(task, fields, labels)
     name = None if metric is None else o.chosen_metric(chosen, metric)
-    result = score_files(chosen, gold, pred, name, encoding=encoding)
+    result = score_files(chosen, gold, pred, name, encoding=encoding, aliases=alias, missing_wrong=missing == "wrong")
     if console.is_json():
         console.emit_json(result.as_dict())
         return

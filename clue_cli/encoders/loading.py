@@ -25,6 +25,7 @@ from transformers.utils import logging as hf_logging
 from clue_cli.encoders import weights
 from clue_cli.encoders.files import check_directory, weight_files
 from clue_cli.encoders.location import resolve
+from clue_cli.encoders.pre_norm import find_final_norm, keeping, listen
 from clue_cli.encoders.text import HFTextEncoder
 from clue_cli.encoders.tokenizer import load_tokenizer
 from clue_cli.errors import RunError, UserError
@@ -74,6 +75,7 @@ class Encoder(nn.Module):
         # At once: training changes the tensors, and a run may write over the directory it was loaded from.
         self.sha256 = weights.hash_files(files) if files else weights.hash_tensors(model)
         self._takes_types = "token_type_ids" in inspect.signature(model.forward).parameters
+        self._has_pre_norm = False
 
     @property
     def config(self) -> Any:
@@ -142,6 +144,21 @@ class Encoder(nn.Module):
             inputs["token_type_ids"] = token_type_ids
         last: Tensor = self.model(**inputs).last_hidden_state
         return last
+
+    def prepare_pre_norm(self) -> None:
+        """Make `with_pre_norm` possible, before any call of it. UserError where the encoder ends in no norm."""
+        if not self._has_pre_norm:
+            listen(find_final_norm(self.model, self.name))
+            self._has_pre_norm = True
+
+    def with_pre_norm(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The last layer as `forward` gives it, and what it was before the encoder's final norm; both (B, L, H)."""
+        with keeping() as kept:
+            last: Tensor = self(input_ids, attention_mask, token_type_ids)
+        (before,) = kept
+        return last, before
 
     def save(self, directory: str | Path) -> None:
         """Write configuration, safetensors and tokenizer, which `load_encoder` and `AutoModel` read offline."""

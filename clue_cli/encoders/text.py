@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,13 +23,16 @@ from typing import Any, Literal
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
-from clue_cli.contract import EncodedWindow, Limits
+from clue_cli.contract import EncodedWindow, Limits, Mark, Text
 from clue_cli.encoders import splitting
 from clue_cli.encoders.alignment import align
 from clue_cli.errors import UserError
 
 SEGMENTS = ("pair", "zero")
 """Token types of a pair: 0/1, or all 0 as CLUE-bert4keras has them. One text is always 0."""
+
+BLANK_TOKEN = "[unused1]"
+"""What marks the blank of a cloze in BERT's vocabularies, as in CLUE's baselines: it stands for nothing else."""
 
 ENCODING_VERSION = 1
 """Raised when the same tokenizer would give other tokens; part of the fingerprint."""
@@ -131,30 +134,42 @@ class HFTextEncoder:
         return bool(self._single.parts[0])
 
     def encode(
-        self, texts: Sequence[tuple[str, ...]], limits: Limits, *, windows: bool, offsets: bool, segments: str
+        self, texts: Sequence[tuple[Text, ...]], limits: Limits, *, windows: bool, offsets: bool, segments: str
     ) -> list[list[EncodedWindow]]:
-        """For each entry (one text, or a pair) its windows, in order.
+        """For each entry (one text, a pair, or more) its windows, in order.
+
+        More than two texts are separated like a pair, all but the first with the token type of its second one. A text
+        that occurs several times (the passage of a question's choices) is read by the tokenizer once.
 
         Without `windows` exactly one: tokens that do not fit are taken away one at a time from the right of the longest
-        text, of equal ones from the first, and counted in `cut`. With `windows` the last text is covered by windows
-        that share `limits.overlap` tokens; the first of a pair stands in each of them, held to half of the room (what
-        it loses is the `cut` of the first window).
+        text, and counted in `cut`; of equal ones from the first of a pair, of more texts from the last (as
+        CLUE-bert4keras has it for both). With `windows` the last text is covered by windows that share
+        `limits.overlap` tokens; the first of a pair stands in each of them, held to half of the room (what it loses is
+        the `cut` of the first window).
 
         `char_spans` (with `offsets`) may repeat: several tokens of one character (bytes, decomposed characters) have
         its span. An empty span (s, s) marks a token without a character of its own (a leading-space piece). White
         space and dropped characters lie in no span. `segments` is "pair" or "zero".
 
-        UserError if `limits` leave no room, or the tokenizer cannot separate a pair.
+        A mark is `[unused1]` (`Mark.BLANK`) or the mask token (`Mark.HIDDEN`), in a vocabulary that lacks it the other
+        one, with neither an underscore.
+
+        UserError if `limits` leave no room, or the tokenizer cannot separate a pair; ValueError for windows or offsets
+        where they have no meaning: over more than two texts, in a text with marks.
         """
         if segments not in SEGMENTS:
             raise UserError(f"segments are {' or '.join(SEGMENTS)}, not {segments!r}")
         frames = {count: self._frame_for(count) for count in {len(entry) for entry in texts}}
+        if windows and max(frames, default=0) > 2:
+            raise ValueError(f"windows go over one text or a pair, not over {max(frames)} texts")
         for frame in frames.values():
             _check_room(limits, frame, windows)
-        tokens = self._tokens([text for entry in texts for text in entry], offsets)
+        pieces = [piece for entry in texts for text in entry for piece in _pieces(text) if isinstance(piece, str)]
+        distinct = list(dict.fromkeys(pieces))
+        tokens = dict(zip(distinct, self._tokens(distinct, offsets), strict=True))
         done: list[list[EncodedWindow]] = []
         for entry in texts:
-            parts = [next(tokens) for _ in entry]
+            parts = [tokens[text] if isinstance(text, str) else self._joined(text, tokens, offsets) for text in entry]
             frame = frames[len(entry)]
             cuts = _windows(parts, frame, limits) if windows else [_truncated(parts, frame, limits)]
             done.append([self._assemble(parts, frame, ranges, cut, segments) for ranges, cut in cuts])
@@ -165,13 +180,31 @@ class HFTextEncoder:
         return _frame(self.tokenizer.backend_tokenizer, pair=True, where="tokenizer")
 
     def _frame_for(self, count: int) -> Frame:
+        if count == 0:
+            raise UserError("an entry has one text or more, this one has none")
         if count == 1:
             return self._single
-        if count != 2:
-            raise UserError(f"an entry has one or two texts, this one has {count}")
-        if not self._pair.parts[1]:
+        before, between, after = self._pair.parts
+        if not between:
             raise UserError("the tokenizer puts nothing between the texts of a pair", hint="use another encoder")
-        return self._pair
+        return Frame((before, *[between] * (count - 1), after))
+
+    @cached_property
+    def _marks(self) -> dict[Mark, list[int]]:
+        """The tokens of each mark."""
+        blank = self.tokenizer.backend_tokenizer.get_vocab(with_added_tokens=True).get(BLANK_TOKEN)
+        mask = self.tokenizer.mask_token_id
+        plain = self._plain.encode("_", add_special_tokens=False).ids
+        ids = {Mark.BLANK: mask if blank is None else blank, Mark.HIDDEN: blank if mask is None else mask}
+        return {mark: plain if found is None else [found] for mark, found in ids.items()}
+
+    def _joined(self, text: Sequence[str | Mark], tokens: Mapping[str, _Tokens], offsets: bool) -> _Tokens:
+        if offsets:
+            raise ValueError("a text with marks has no offsets")
+        ids: list[int] = []
+        for piece in text:
+            ids += tokens[piece][0] if isinstance(piece, str) else self._marks[piece]
+        return ids, None
 
     @cached_property
     def _apart(self) -> Tokenizer:
@@ -208,7 +241,7 @@ class HFTextEncoder:
             ids += tokens[start:end]
             ids += frame.parts[number + 1]
             if self.takes_segments:
-                types += [number if segments == "pair" else 0] * (len(ids) - len(types))
+                types += [min(number, 1) if segments == "pair" else 0] * (len(ids) - len(types))
         inputs = {"input_ids": ids, "token_type_ids": types} if self.takes_segments else {"input_ids": ids}
         if parts and parts[0][1] is None:
             return EncodedWindow(inputs, None, None, cut)
@@ -224,6 +257,10 @@ class HFTextEncoder:
 
 _Tokens = tuple[list[int], np.ndarray | None]
 """Ids of one text's tokens and, for span tasks, their spans (L, 2)."""
+
+
+def _pieces(text: Text) -> tuple[str | Mark, ...]:
+    return (text,) if isinstance(text, str) else text
 
 
 def _chunks(texts: list[str]) -> Iterator[list[str]]:
@@ -281,23 +318,29 @@ def _check_room(limits: Limits, frame: Frame, windows: bool) -> None:
 
 
 def _truncated(parts: list[_Tokens], frame: Frame, limits: Limits) -> tuple[list[tuple[int, int]], int]:
-    """The token range of each text that is kept, and the number of tokens taken away.
-
-    The closed form of taking one token at a time from the longest text, of equal ones from the first.
-    """
-    room = limits.max_length - frame.size
+    """The token range of each text that is kept, and the number of tokens taken away."""
     lengths = [len(ids) for ids, _ in parts]
-    surplus = sum(lengths) - room
-    if surplus <= 0:
-        return [(0, n) for n in lengths], 0
-    if len(lengths) == 1:
-        return [(0, room)], surplus
-    first, second = lengths
-    if abs(first - second) >= surplus:
-        first, second = (first - surplus, second) if first > second else (first, second - surplus)
-    else:
-        first, second = room // 2, room - room // 2
-    return [(0, first), (0, second)], surplus
+    kept = _kept(lengths, limits.max_length - frame.size)
+    return [(0, n) for n in kept], sum(lengths) - sum(kept)
+
+
+def _kept(lengths: list[int], room: int) -> list[int]:
+    """How much of each length is left once their sum is `room`; see `HFTextEncoder.encode`."""
+    if sum(lengths) <= room:
+        return lengths
+    # Whatever is longer than the level comes down to it; some of those keep one more, so that the room is filled.
+    level, below = room // len(lengths), 0
+    for position, length in enumerate(sorted(lengths)):
+        level = (room - below) // (len(lengths) - position)
+        if length > level:
+            break
+        below += length
+    kept = [min(length, level) for length in lengths]
+    longer = [number for number, length in enumerate(lengths) if length > level]
+    spare = room - sum(kept)
+    for number in longer[len(longer) - spare :] if len(lengths) == 2 else longer[:spare]:
+        kept[number] += 1
+    return kept
 
 
 def _windows(parts: list[_Tokens], frame: Frame, limits: Limits) -> Iterator[tuple[list[tuple[int, int]], int]]:

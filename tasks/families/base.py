@@ -55,6 +55,7 @@ class TaskBase(Task):
     recipe:      what the task changes in its family's recipe; `recipes` the same by head ("crf"), encoder size
                  ("small") or both ("crf:small"), the later the stronger.
     named_recipes: recipes to choose by name (`--recipe clue-bert4keras`), on top of all others.
+    labelled_tests: test splits whose gold is public and counts.
     hub:         the task's configuration in the CLUE set on the Hugging Face hub; empty where it is not there.
     declared:    the task stands in a user's task.toml, not in a module that can be found again by name.
     own:         the data are the user's: labels in a test split count, figures stand beside no published ones.
@@ -83,6 +84,7 @@ class TaskBase(Task):
     recipe: Mapping[str, Any] = field(default_factory=dict)
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     named_recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    labelled_tests: tuple[str, ...] = ()
     hub: str = ""
     own: bool = False
     declared: bool = False
@@ -220,7 +222,9 @@ class TaskBase(Task):
                 continue
             if test:
                 self._check_repeated(row, first_place)
-            labelled = self.is_labelled(row) if test and self.own else not test
+            labelled = not test or split in self.labelled_tests
+            if test and self.own:
+                labelled = self.is_labelled(row)
             yield self.example(row, number, labelled=labelled)
             number += 1
         if not rows:

@@ -6,7 +6,7 @@ order of the label set. 0/0 is 0 everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,7 +55,9 @@ class ClassCounts:
         precision, recall = ratio(right, predicted), ratio(right, gold)
         return ByClass(right, predicted, gold, precision, recall, f1_score(right, predicted, gold))
 
-    def counts(self, right: dict[str, int], predicted: dict[str, int], gold: dict[str, int]) -> dict[int, float]:
+    def counts(
+        self, right: Mapping[str, float], predicted: Mapping[str, float], gold: Mapping[str, float]
+    ) -> dict[int, float]:
         """Sparse statistics of one unit from counts by label; KeyError for a label outside the set."""
         classes = len(self.labels)
         found: dict[int, float] = {}

@@ -122,18 +122,19 @@ def encoder_directory(name: str, work: Path, vocabulary: int = BASE_VOCABULARY) 
     return resolve(name).fetch()
 
 
-def make_run(task_name: str, encoder: Path, run: Path) -> Path:
-    """A run directory with an untrained head: as fast as a trained one, and made in a second."""
+def make_run(task_name: str, encoder: Path, run: Path, head: str | None = None) -> Path:
+    """A run directory with an untrained head (None: the task's own): as fast as a trained one, made in a second."""
     import torch
 
     from clue_cli.model import Model
     from clue_cli.registry import find_task
 
     task = find_task(task_name)
-    recipe, _ = task.recipe_for(task.default_head, "small")
+    head = head or task.default_head
+    recipe, _ = task.recipe_for(head, "small")
     torch.manual_seed(0)
     run.mkdir(parents=True)
-    Model.build(task, task.default_head, recipe, encoder=str(encoder)).save(run / "model")
+    Model.build(task, head, recipe, encoder=str(encoder)).save(run / "model")
     return run
 
 

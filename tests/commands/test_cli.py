@@ -19,7 +19,7 @@ from rich.cells import cell_len
 
 from clue_cli.main import app, run
 
-VERBS = ["list", "show", "data", "train", "eval", "predict", "score", "leaderboard"]
+VERBS = ["list", "show", "data", "convert", "train", "eval", "predict", "submit", "score", "leaderboard", "compare"]
 GROUP: Any = typer.main.get_command(app)
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -196,3 +196,15 @@ def test_colours_only_on_a_terminal_that_wants_them(
             monkeypatch.setenv("NO_COLOR", "1")
         assert run(["list", *(off or [])]) == 0
         assert not re.search(r"\x1b\[[\d;]*3[0-7]m", capsys.readouterr().out)
+
+
+def test_only_the_first_process_of_a_machine_says_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = {}
+    for rank in ("0", "1"):
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        assert run(["show", "nothing"]) == 2
+        said[rank] = capsys.readouterr().err
+    assert "nothing" in said["0"]
+    assert said["1"] == ""

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clue_cli.contract import EncodedWindow, Limits
+from clue_cli.contract import EncodedWindow, Limits, Mark
 from clue_cli.encoders import HFTextEncoder
 from clue_cli.encoders.splitting import special_contents, unknown_id
 from clue_cli.errors import UserError
@@ -231,29 +231,80 @@ def test_plain_text_gives_what_the_tokenizer_gives(
     assert one(encoder, text, other, offsets=False).inputs["input_ids"] == encoder.tokenizer(text, other)["input_ids"]
 
 
-def slow_truncation(first: list[int], second: list[int], room: int) -> tuple[list[int], list[int], int]:
-    """One token at a time from the longest, of equal ones from the first, on the right."""
-    first, second, cut = list(first), list(second), 0
-    while len(first) + len(second) > room:
-        (first if len(first) >= len(second) else second).pop()
+def slow_truncation(parts: list[list[int]], room: int) -> tuple[list[list[int]], int]:
+    """One token at a time from the longest, of equal ones from the first of two, from the last of more."""
+    parts, cut = [list(part) for part in parts], 0
+    order = parts if len(parts) <= 2 else parts[::-1]
+    while sum(map(len, parts)) > room:
+        max(order, key=len).pop()
         cut += 1
-    return first, second, cut
+    return parts, cut
 
 
 @quick
-@given(first=st.integers(0, 40), second=st.integers(0, 40), length=st.integers(5, 70))
+@given(sizes=st.lists(st.integers(0, 40), min_size=1, max_size=4), room=st.integers(0, 80))
 def test_truncation_equals_its_literal_statement(
-    make_text_encoder: Callable[..., Any], first: int, second: int, length: int
+    make_text_encoder: Callable[..., Any], sizes: list[int], room: int
 ) -> None:
     encoder = make_text_encoder("mini-zh")
-    texts_ = ("中国北京" * 10)[:first], ("大学年月日" * 8)[:second]
-    whole = [one(encoder, text).inputs["input_ids"][1:-1] for text in texts_]
-    kept_first, kept_second, cut = slow_truncation(*whole, length - 3)
+    entry = [(text * 20)[:size] for text, size in zip(("中国北京", "大学年月日", "在的", "上海"), sizes, strict=False)]
+    whole = [one(encoder, text).inputs["input_ids"][1:-1] for text in entry]
+    length = 1 + 2 * len(entry) + room
+    kept, cut = slow_truncation(whole, length - 1 - len(entry))
     cls, sep = encoder.tokenizer.cls_token_id, encoder.tokenizer.sep_token_id
     for offsets in (True, False):
-        window = one(encoder, *texts_, length=length, offsets=offsets)
-        assert window.inputs["input_ids"] == [cls, *kept_first, sep, *kept_second, sep]
+        window = one(encoder, *entry, length=length, offsets=offsets)
+        assert window.inputs["input_ids"] == [cls, *(token for part in kept for token in (*part, sep))]
         assert window.cut == cut
+
+
+# Several texts, and marks
+
+
+def test_more_than_two_texts_are_separated_like_a_pair(make_text_encoder: Callable[..., Any]) -> None:
+    bert = make_text_encoder("bert")
+    window = one(bert, "中国", "北", "年")
+    tokens = bert.tokenizer.convert_ids_to_tokens(window.inputs["input_ids"])
+    assert tokens == ["[CLS]", "中", "国", "[SEP]", "北", "[SEP]", "年", "[SEP]"]
+    assert window.inputs["token_type_ids"] == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert window.sequence is not None and window.sequence.tolist() == [-1, 0, 0, -1, 1, -1, 2, -1]
+    angled = make_text_encoder("unigram")
+    pair, three = (one(angled, *"中国北"[:n], offsets=False).inputs["input_ids"] for n in (2, 3))
+    assert three == [*pair[:-1], 2, 2, *one(angled, "北", offsets=False).inputs["input_ids"][1:]]
+    with pytest.raises(ValueError, match="not over 3 texts"):
+        one(bert, "中", "国", "北", windows=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_marks_are_tokens_that_no_text_spells(make_text_encoder: Callable[..., Any], kind: str) -> None:
+    encoder = make_text_encoder(kind)
+    text = ("中国", Mark.HIDDEN, Mark.HIDDEN, "北", Mark.BLANK, "")
+    ids = one(encoder, "年", text, offsets=False).inputs["input_ids"]
+    vocabulary, mask = encoder.tokenizer.get_vocab(), encoder.tokenizer.mask_token_id
+    blank = vocabulary.get("[unused1]", mask)
+    assert (blank != mask) == (kind == "mini-zh")
+    left, right = (one(encoder, piece, offsets=False).inputs["input_ids"][1:-1] for piece in ("中国", "北"))
+    plain = one(encoder, "年", "国", offsets=False).inputs["input_ids"]
+    before = plain[: -1 - len(pieces_of(encoder, "国"))]
+    assert ids == [*before, *left, mask, mask, *right, blank, plain[-1]]
+    spelt = one(encoder, "[unused1]" + encoder.tokenizer.mask_token, offsets=False).inputs["input_ids"]
+    assert not {blank, mask} & set(spelt)
+    with pytest.raises(ValueError, match="no offsets"):
+        one(encoder, text, offsets=True)
+
+
+def pieces_of(encoder: HFTextEncoder, text: str) -> list[int]:
+    return list(one(encoder, text, offsets=False).inputs["input_ids"][1:-1])
+
+
+def test_without_a_mask_token_a_mark_is_an_underscore(make_text_encoder: Callable[..., Any]) -> None:
+    import copy
+
+    tokenizer = copy.deepcopy(make_text_encoder("bytes").tokenizer)
+    tokenizer.mask_token = None
+    encoder = HFTextEncoder(tokenizer, takes_segments=False)
+    marked = one(encoder, ("中", Mark.BLANK, Mark.HIDDEN), offsets=False).inputs["input_ids"]
+    assert marked[1:-1] == pieces_of(encoder, "中") + 2 * pieces_of(encoder, "_")
 
 
 def test_text_of_100_000_characters_is_cut_exactly(any_text_encoder: HFTextEncoder) -> None:
@@ -322,8 +373,8 @@ def test_many_at_once_equal_one_at_a_time(any_text_encoder: HFTextEncoder) -> No
         (("中",), Limits(10, 8), True, "--overlap: windows of 10 tokens cannot share 8"),
         (("中", "国"), Limits(11, 4), True, "half of it promised"),
         (("中",), Limits(10, -1), True, "--overlap"),
-        ((), Limits(10), False, "one or two texts"),
-        (("中",) * 3, Limits(10), False, "this one has 3"),
+        ((), Limits(10), False, "one text or more"),
+        (("中",) * 3, Limits(6), False, "at least 7"),
     ],
 )
 def test_impossible_limits_are_named(

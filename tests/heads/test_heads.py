@@ -1,7 +1,10 @@
-"""What every head must do; a new head is tested by naming it in `HEADS`."""
+"""What every head must do; a new head is tested by naming it in `tests.heads.cases`."""
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
+import pkgutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,68 +15,37 @@ import pytest
 import torch
 from torch import Tensor
 
+import heads
 from heads import globalpointer
-from heads.base import DecodeOptions, Head, HeadOutput, Spans
+from heads.base import DecodeOptions, Head, HeadOutput
 from heads.classification import Classification
 from heads.crf import CRFTagging
 from heads.efficient_globalpointer import EfficientGlobalPointer, Factors
 from heads.globalpointer import GlobalPointer, Projections
 from heads.tagging import SoftmaxTagging
+from tests.heads.cases import CASES, RAGGED, SIZE, TYPES, Batch, batch_of, build, loss_of, part_of, span_rows
 
-SIZE, TYPES = 16, 3
-HEADS: dict[type[Head], dict[str, Any]] = {
-    Classification: {"classes": TYPES, "dropout": 0.0},
-    SoftmaxTagging: {"types": TYPES, "dropout": 0.0},
-    CRFTagging: {"types": TYPES, "dropout": 0.0},
-    GlobalPointer: {"types": TYPES, "head_size": 8},
-    EfficientGlobalPointer: {"types": TYPES, "head_size": 8},
-}
-SPAN_HEADS = [head for head in HEADS if head is not Classification]
-every_head = pytest.mark.parametrize("kind", HEADS, ids=lambda kind: kind.__name__)
+SPAN_HEADS = [SoftmaxTagging, CRFTagging, GlobalPointer, EfficientGlobalPointer]
+every_head = pytest.mark.parametrize("kind", CASES, ids=lambda kind: kind.__name__)
 every_span_head = pytest.mark.parametrize("kind", SPAN_HEADS, ids=lambda kind: kind.__name__)
 
-Gold = list[set[tuple[int, int, int]]]
-FLAT: Gold = [{(0, 1, 1), (1, 2, 4), (1, 5, 6), (2, 8, 9)}, {(2, 1, 3)}, set()]
-NESTED: Gold = [{(0, 1, 1), (0, 1, 4), (1, 2, 6), (2, 8, 9), (1, 8, 9)}, {(2, 1, 3), (2, 2, 3)}, set()]
 
-
-def build(kind: type[Head], seed: int = 0) -> Head:
-    torch.manual_seed(seed)
-    return kind(SIZE, **HEADS[kind])  # type: ignore[call-arg]
-
-
-def batch_of(gold: Gold, length: int = 11) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Random encoder output and the batch of three texts of 9, 4 and 0 tokens, each after a [CLS]."""
-    places, sizes = torch.arange(length), torch.tensor([9, 4, 0])
-    random = torch.Generator().manual_seed(1)
-    hidden = torch.randn(3, length, SIZE, generator=random)
-    listed = [(row, *span) for row, spans in enumerate(gold) for span in sorted(spans)]
-    batch = {
-        "attention_mask": places < 2 + sizes[:, None],
-        "text_mask": (places >= 1) & (places < 1 + sizes[:, None]),
-        "labels": torch.tensor([0, 2, 1]),
-        "spans": torch.tensor(listed, dtype=torch.int64),
-    }
-    return {"last": hidden, "pooled": hidden[:, 0].contiguous()}, batch
-
-
-def answers(spans: list[Spans]) -> Gold:
-    return [set(zip(s.type.tolist(), s.start.tolist(), s.end.tolist(), strict=True)) for s in spans]
-
-
-def loss_of(output: HeadOutput) -> Tensor:
-    assert output.loss_sum is not None
-    assert output.weight is not None
-    return output.loss_sum / output.weight
+def test_every_head_is_looked_at() -> None:
+    """A class of `heads` that has a forward pass of its own is a head."""
+    found = set()
+    for module in pkgutil.iter_modules(heads.__path__, "heads."):
+        for value in vars(importlib.import_module(module.name)).values():
+            if isinstance(value, type) and issubclass(value, Head) and value is not Head and "forward" in vars(value):
+                found.add(value)
+    assert found == set(CASES)
 
 
 @every_head
 def test_a_few_steps_fit_a_small_batch_and_gold_decodes(kind: type[Head]) -> None:
-    head = build(kind)
-    gold = FLAT if head.flat else NESTED
-    hidden, batch = batch_of(gold)
+    head, case = build(kind), CASES[kind]
+    hidden, batch = batch_of(kind)
     optimizer = torch.optim.Adam(head.parameters(), lr=0.1)
-    for _ in range(40):
+    for _ in range(60):
         optimizer.zero_grad()
         loss = loss_of(head(hidden, batch, want_loss=True))
         loss.backward()
@@ -83,20 +55,87 @@ def test_a_few_steps_fit_a_small_batch_and_gold_decodes(kind: type[Head]) -> Non
     assert output.loss_sum is None
     assert output.weight is None
     found = head.decode(output, batch, DecodeOptions())
-    if kind is Classification:
-        assert [int(scores.argmax()) for scores in found] == batch["labels"].tolist()
-    else:
-        assert answers(found) == gold
-        assert all(s.probability.min(initial=1.0) > 0.5 and s.probability.max(initial=0.0) <= 1 for s in found)
+    assert len(found) == len(case.sizes)
+    assert case.read(found, batch) == case.wanted
+    for candidates in found:
+        probability = getattr(getattr(candidates, "spans", candidates), "probability", np.ones(1))
+        assert probability.min(initial=1.0) >= 0 and probability.max(initial=0.0) <= 1
+
+
+def stirred(kind: type[Head]) -> tuple[Head, Batch, Batch]:
+    """The head far from its start (parameters that begin at zero have something to say), its batch, and anything on
+    padding, as an encoder leaves it there."""
+    head = build(kind)
+    for parameter in head.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    hidden, batch = batch_of(kind)
+    for name in ("last", "pre_norm"):
+        hidden[name][~batch["attention_mask"]] = 1e3
+    return head, hidden, batch
+
+
+@every_head
+@pytest.mark.parametrize("cut", [[[0], [1, 2]], [[0], [1], [2]], [[2, 0], [1]], [[1], [], [0, 2]]], ids=str)
+def test_however_a_batch_is_cut_loss_and_gradients_are_the_same(kind: type[Head], cut: list[list[int]]) -> None:
+    """Micro-batches and processes: sums of `loss_sum` over the sum of `weight`, units kept whole."""
+    head, hidden, batch = stirred(kind)
+    leaves = [*head.parameters(), *(states.requires_grad_() for states in hidden.values())]
+    whole = head(hidden, batch, want_loss=True)
+    loss_of(whole).backward()
+    assert all(parameter.grad is not None for parameter in head.parameters())
+    expected = [take_gradient(leaf) for leaf in leaves]
+    outputs = []
+    for units in cut:
+        rows = [row for unit in units for row, of in enumerate(batch["unit"].tolist()) if of == unit]
+        if rows:  # a process without a share computes nothing
+            outputs.append(head(*part_of(hidden, batch, rows), want_loss=True))
+            outputs[-1].loss_sum.backward()
+    weight = torch.stack([output.weight for output in outputs]).sum()
+    loss = torch.stack([output.loss_sum.detach() for output in outputs]).sum() / weight
+    torch.testing.assert_close(weight, whole.weight)
+    torch.testing.assert_close(loss, loss_of(whole).detach(), rtol=1e-5, atol=1e-6)
+    found = torch.cat([take_gradient(leaf).flatten() / weight for leaf in leaves])
+    difference = found - torch.cat([gradient.flatten() for gradient in expected])
+    assert float(difference.norm() / found.norm()) < 1e-5
+
+
+@every_head
+def test_a_unit_alone_is_answered_as_in_a_padded_batch(kind: type[Head]) -> None:
+    head, hidden, batch = stirred(kind)
+    head.eval()
+    together = head.decode(head(hidden, batch, want_loss=False), batch, DecodeOptions())
+    alone: list[Any] = []
+    for unit in range(int(batch["unit"].max()) + 1):
+        states, own = part_of(hidden, batch, (batch["unit"] == unit).nonzero().flatten().tolist())
+        alone += head.decode(head(states, own, want_loss=False), own, DecodeOptions())
+    assert sum(len(columns_of(found)[-1]) for found in together) > 0
+    for mine, theirs in zip(map(columns_of, together), map(columns_of, alone), strict=True):
+        for column, other in zip(mine, theirs, strict=True):
+            if column.dtype.kind == "i":
+                np.testing.assert_array_equal(column, other)
+            else:
+                np.testing.assert_allclose(column, other, rtol=1e-4, atol=1e-5)
+
+
+def columns_of(found: Any) -> list[np.ndarray]:
+    """The arrays of candidates; class scores are one."""
+    if isinstance(found, np.ndarray):
+        return [found]
+    values = [getattr(found, field.name) for field in dataclasses.fields(found)]
+    return [column for value in values if not isinstance(value, int) for column in columns_of(value)]
+
+
+def take_gradient(leaf: Tensor) -> Tensor:
+    gradient, leaf.grad = leaf.grad, None
+    return torch.zeros_like(leaf) if gradient is None else gradient
 
 
 @every_span_head
 def test_forced_scores_decode_to_gold(kind: type[Head]) -> None:
     head = build(kind)
-    gold = FLAT if head.flat else NESTED
-    hidden, batch = batch_of(gold)
-    del hidden
-    assert answers(head.decode(HeadOutput(None, None, forced(head, batch)), batch, DecodeOptions())) == gold
+    _, batch = batch_of(kind)
+    found = head.decode(HeadOutput(None, None, forced(head, batch)), batch, DecodeOptions())
+    assert span_rows(found, batch) == CASES[kind].gold
 
 
 def forced(head: Head, batch: dict[str, Tensor]) -> Any:
@@ -117,38 +156,10 @@ def forced(head: Head, batch: dict[str, Tensor]) -> Any:
 
 
 @every_head
-def test_a_row_alone_is_the_row_in_a_padded_batch(kind: type[Head]) -> None:
-    head = build(kind).eval()
-    hidden, batch = batch_of(FLAT)
-    hidden["last"][:, 6:][~batch["attention_mask"][:, 6:]] = 1e3  # what an encoder leaves on padding is anything
-    whole = head(hidden, batch, want_loss=True)
-    losses, weights, decoded = [], [], []
-    for row, length in enumerate((11, 6, 2)):
-        own = {name: x[row : row + 1, :length] for name, x in batch.items() if name.endswith("mask")}
-        own["labels"] = batch["labels"][row : row + 1]
-        own["spans"] = batch["spans"][batch["spans"][:, 0] == row].clone()
-        own["spans"][:, 0] = 0
-        alone = {"last": hidden["last"][row : row + 1, :length], "pooled": hidden["pooled"][row : row + 1]}
-        output = head(alone, own, want_loss=True)
-        losses.append(output.loss_sum)
-        weights.append(output.weight)
-        decoded += head.decode(output, own, DecodeOptions())
-    torch.testing.assert_close(whole.loss_sum, torch.stack(losses).sum(), rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(whole.weight, torch.stack(weights).sum())
-    together = head.decode(whole, batch, DecodeOptions())
-    if kind is Classification:
-        np.testing.assert_allclose(np.stack(together), np.stack(decoded), rtol=1e-5, atol=1e-6)
-    else:
-        assert answers(together) == answers(decoded)
-        for mine, theirs in zip(together, decoded, strict=True):
-            np.testing.assert_allclose(mine.score, theirs.score, rtol=1e-4, atol=1e-5)
-
-
-@every_head
 @pytest.mark.parametrize("way", ["bf16 encoder", "bf16 all", "autocast"])
 def test_bf16_is_finite_and_losses_are_float32(kind: type[Head], way: str) -> None:
     head = build(kind)
-    hidden, batch = batch_of(FLAT)
+    hidden, batch = batch_of(kind)
     if way != "autocast":
         hidden = {name: x.bfloat16().requires_grad_() for name, x in hidden.items()}
     if way == "bf16 all":
@@ -161,7 +172,7 @@ def test_bf16_is_finite_and_losses_are_float32(kind: type[Head], way: str) -> No
     for parameter in head.parameters():
         assert parameter.grad is not None
         assert bool(parameter.grad.isfinite().all())
-    exact = loss_of(build(kind)(batch_of(FLAT)[0], batch, want_loss=True))
+    exact = loss_of(build(kind)(batch_of(kind)[0], batch, want_loss=True))
     assert loss.item() == pytest.approx(exact.item(), rel=0.05)
     head.decode(output, batch, DecodeOptions())
 
@@ -170,19 +181,18 @@ def test_bf16_is_finite_and_losses_are_float32(kind: type[Head], way: str) -> No
 @pytest.mark.parametrize("scale", [1e4, -1e4])
 def test_huge_scores_stay_finite(kind: type[Head], scale: float) -> None:
     head = build(kind)
-    hidden, batch = batch_of(FLAT)
+    hidden, batch = batch_of(kind)
     loss = loss_of(head({name: x * scale for name, x in hidden.items()}, batch, want_loss=True))
     loss.backward()
     assert bool(loss.isfinite())
     assert all(bool(parameter.grad.isfinite().all()) for parameter in head.parameters() if parameter.grad is not None)
 
 
-@every_head
+@pytest.mark.parametrize("kind", [kind for kind in CASES if CASES[kind].target in RAGGED], ids=lambda k: k.__name__)
 def test_a_batch_without_gold_has_finite_gradients(kind: type[Head]) -> None:
     head = build(kind)
-    hidden, batch = batch_of([set(), set(), set()])
-    batch["spans"] = batch["spans"].reshape(0, 4)
-    loss = loss_of(head(hidden, batch, want_loss=True))
+    hidden, batch = batch_of(kind, gold=False)
+    loss = head(hidden, batch, want_loss=True).loss_sum
     loss.backward()
     assert bool(loss.isfinite())
     assert all(bool(p.grad.isfinite().all()) for p in head.parameters() if p.grad is not None)
@@ -194,7 +204,7 @@ def test_config_and_state_rebuild_the_head(kind: type[Head]) -> None:
     head = build(kind, seed=3)
     again = kind(SIZE, **head.config)  # type: ignore[call-arg]
     again.load_state_dict(head.state_dict())
-    hidden, batch = batch_of(FLAT)
+    hidden, batch = batch_of(kind)
     first, second = (h.eval()(hidden, batch, want_loss=True).loss_sum for h in (head, again))
     assert torch.equal(first, second)
 
@@ -202,7 +212,7 @@ def test_config_and_state_rebuild_the_head(kind: type[Head]) -> None:
 @pytest.mark.parametrize("kind", [GlobalPointer, EfficientGlobalPointer])
 def test_a_threshold_moves_the_answer(kind: type[Head]) -> None:
     head = build(kind).eval()
-    hidden, batch = batch_of(FLAT)
+    hidden, batch = batch_of(kind)
     output = head(hidden, batch, want_loss=False)
     sizes = [
         sum(len(s.score) for s in head.decode(output, batch, DecodeOptions(threshold=threshold)))
@@ -217,7 +227,7 @@ def test_globalpointer_in_blocks_of_types_is_the_same(monkeypatch: pytest.Monkey
     results = []
     for _ in range(2):
         head = build(GlobalPointer)
-        hidden, batch = batch_of(NESTED)
+        hidden, batch = batch_of(GlobalPointer)
         output = head(hidden, batch, want_loss=True)
         loss_of(output).backward()
         gradients = [parameter.grad for parameter in head.parameters()]
@@ -226,12 +236,12 @@ def test_globalpointer_in_blocks_of_types_is_the_same(monkeypatch: pytest.Monkey
     (loss, gradients, spans), (block_loss, block_gradients, block_spans) = results
     torch.testing.assert_close(loss, block_loss)
     torch.testing.assert_close(gradients, block_gradients)
-    assert answers(spans) == answers(block_spans)
+    assert span_rows(spans, batch) == span_rows(block_spans, batch)
 
 
 def test_globalpointer_scores_are_the_published_ones() -> None:
     head = build(GlobalPointer).double()
-    hidden, batch = batch_of(FLAT)
+    hidden, batch = batch_of(GlobalPointer)
     output = head({"last": hidden["last"].double()}, batch, want_loss=False)
     scores = globalpointer.span_scores(*output.scores)
     x = head.linear(hidden["last"].double())
@@ -244,7 +254,7 @@ def test_globalpointer_scores_are_the_published_ones() -> None:
 
 def test_efficient_globalpointer_scores_are_the_published_ones() -> None:
     head = build(EfficientGlobalPointer).double()
-    hidden, batch = batch_of(FLAT)
+    hidden, batch = batch_of(EfficientGlobalPointer)
     shared, b, c = head({"last": hidden["last"].double()}, batch, want_loss=False).scores
     z = head.project(hidden["last"].double())
     e = head.types_of(z)
@@ -263,7 +273,7 @@ def turn(position: int, size: int) -> Tensor:
 
 
 def test_class_weights_weigh_rows() -> None:
-    hidden, batch = batch_of(FLAT)
+    hidden, batch = batch_of(Classification)
     torch.manual_seed(0)
     head = Classification(SIZE, 3, dropout=0.0, class_weights=[1.0, 2.0, 0.5])
     output = head(hidden, batch, want_loss=True)
@@ -284,7 +294,7 @@ def test_unusable_class_weights_are_refused(weights: list[float]) -> None:
 
 def test_decoded_class_scores_are_logits() -> None:
     head = build(Classification).eval()
-    hidden, batch = batch_of(FLAT)
+    hidden, batch = batch_of(Classification)
     output = head(hidden, batch, want_loss=False)
     decoded = head.decode(output, batch, DecodeOptions())
     assert all(row.dtype == np.float32 and row.shape == (3,) for row in decoded)
@@ -293,7 +303,7 @@ def test_decoded_class_scores_are_logits() -> None:
 
 @pytest.mark.parametrize("kind", [Classification, SoftmaxTagging])
 def test_divergence_is_the_mean_of_both_directions(kind: type[Head]) -> None:
-    hidden, batch = batch_of(FLAT)
+    hidden, batch = batch_of(kind)
     outputs = [build(kind, seed)(hidden, batch, want_loss=True) for seed in (0, 1)]
     first, second = (output.scores.log_softmax(-1) for output in outputs)
     each = ((first.exp() * (first - second)).sum(-1) + (second.exp() * (second - first)).sum(-1)) / 2

@@ -1,0 +1,87 @@
+"""One score a choice, softmax over the choices of a question: multiple choice and cloze."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from heads.base import DecodeOptions, Head, HeadOutput, float32
+from heads.layers import apply_dense, dense
+
+
+class Table(NamedTuple):
+    """Values of rows laid out by unit, (U, M) with M the most rows that a unit has; `real` says where there is one."""
+
+    values: Tensor
+    real: Tensor
+
+
+class Choice(Head):
+    """Which of the rows of a unit is right: one dense unit on the pooled vector, softmax over the rows of the unit.
+
+    The head of CLUE-bert4keras for c3 and chid, but for the width of the softmax: it goes over the choices that are
+    there, two or ten, and no padding choice can be picked. Loss: minus the log-probability of the right row, summed
+    over units; the weight is the number of units. A unit of one row has loss 0. Rows of a unit need not be adjacent,
+    and a unit must not be spread over batches. Decoded: the raw score of each row, (1,) float32; scores are comparable
+    inside a unit (softmax turns them into probabilities) and, for a cloze, between the blanks of one text.
+    Different from the reference: dropout stands before the layer (the reference has none; `dropout=0` is the same).
+    """
+
+    needs = frozenset({"pooled"})
+
+    def __init__(self, hidden_size: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.config: dict[str, Any] = {"dropout": dropout}
+        self.dropout = nn.Dropout(dropout)
+        self.linear = dense(hidden_size, 1, std=0.02)
+
+    def forward(self, hidden: Mapping[str, Tensor], batch: Mapping[str, Tensor], *, want_loss: bool) -> HeadOutput:
+        """Scores (B,) float32. Takes "pooled" (B, H) and, for the loss, `unit` (B,) and `labels` (B,), both int64.
+
+        `unit` numbers the units of the batch from 0, none left out; `labels` is 1 for the one right row of a unit,
+        else 0.
+        """
+        scores = float32(apply_dense(self.linear, self.dropout(hidden["pooled"]))).squeeze(-1)
+        if not want_loss:
+            return HeadOutput(None, None, scores)
+        table = by_unit(scores, batch["unit"], float("-inf"))
+        right = by_unit(batch["labels"], batch["unit"], 0).values == 1
+        # Padding is -inf: nothing in the sum of exponentials, and left out before -inf could meet another.
+        logs = F.log_softmax(table.values, dim=-1).masked_fill(~right, 0)
+        return HeadOutput(-logs.sum(), logs.new_tensor(len(logs)), scores)
+
+    def decode(self, output: HeadOutput, batch: Mapping[str, Tensor], options: DecodeOptions) -> list[np.ndarray]:
+        """The raw score of each row, (1,) float32 on the host."""
+        return list(output.scores.detach().float().cpu().numpy()[:, None])
+
+    def divergence(self, first: HeadOutput, second: HeadOutput, batch: Mapping[str, Tensor]) -> Tensor:
+        """Mean of the two Kullback-Leibler divergences of each unit (R-Drop, Liang et al. 2021), summed over units."""
+        logs = []
+        for output in (first, second):
+            values, real = by_unit(output.scores, batch["unit"], float("-inf"))
+            # Zero on both sides where there is no row: -inf minus -inf would be NaN.
+            logs.append(F.log_softmax(values, dim=-1).masked_fill(~real, 0))
+        log_p, log_q = logs
+        return ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum() / 2
+
+
+def by_unit(values: Tensor, unit: Tensor, fill: float) -> Table:
+    """`values` (B,) as a table (U, M), a line a unit, its rows in the order of the batch from the left, then `fill`.
+
+    `unit` (B,) int64 numbers the units from 0, none left out. Every cell is written at most once, so that the table
+    and its gradient are the same bits in every run, on every device.
+    """
+    sizes = torch.bincount(unit)
+    order = torch.argsort(unit, stable=True)
+    starts = sizes.cumsum(0) - sizes
+    place = torch.empty_like(unit)
+    place[order] = torch.arange(len(unit), device=unit.device) - starts[unit[order]]
+    longest = int(sizes.max()) if len(sizes) else 0
+    table = values.new_full((len(sizes), longest), fill)
+    real = torch.zeros(table.shape, dtype=torch.bool, device=unit.device)
+    return Table(table.index_put((unit, place), values), real.index_put((unit, place), torch.ones_like(unit).bool()))
