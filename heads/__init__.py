@@ -5,8 +5,10 @@
     heads.crf                     CRFTagging                BIO tags, linear-chain CRF
     heads.globalpointer           GlobalPointer             typed spans, nested and overlapping
     heads.efficient_globalpointer EfficientGlobalPointer    the same with factorised scores, for many types
+    heads.gplinker                GPLinker                  relations: subjects, objects and the links between them
     heads.casrel                  CasRel                    relations: subjects, then the objects of each
 
-Under them: `heads.linear_chain` (partition function, marginals, best path), `heads.span_loss` and `heads.span_decode`
-(multi-label span loss and answers), `heads.rotary`. Import the module you need; importing `heads` imports no torch.
+Under them: `heads.linear_chain` (partition function, marginals, best path), `heads.factorised` (the layer of Efficient
+GlobalPointer), `heads.span_loss` and `heads.span_decode` (multi-label span loss and answers), `heads.rotary`. Import
+the module you need; importing `heads` imports no torch.
 """

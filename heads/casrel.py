@@ -122,7 +122,7 @@ class CasRel(Head):
             _, predicate, _, _, first, last = triples[inside].T
             labels[place[inside] - low, first, predicate, 0] = True
             labels[place[inside] - low, last, predicate, 1] = True
-            objects = self._objects(normed[row[low:high]], conditions[low:high])
+            objects = self._objects(normed.index_select(0, row[low:high]), conditions[low:high])
             losses = power_cross_entropy(objects, labels.to(device), OBJECT_POWER).sum((2, 3)) / 2
             return (torch.where(mask[row[low:high]], losses, 0).sum(1) * share[low:high]).sum()
 
@@ -135,7 +135,9 @@ class CasRel(Head):
 
     def _conditions(self, plain: Tensor, row: Tensor, start: Tensor, end: Tensor) -> Tensor:
         """What the subjects (S,) add to scale and shift: (S, 2H)."""
-        vectors = torch.cat((plain[row, start], plain[row, end]), dim=-1)
+        # index_select, not an index: its backward pass sums repeated places in one order.
+        places = row * plain.shape[1]
+        vectors = torch.cat([plain.flatten(0, 1).index_select(0, places + at) for at in (start, end)], dim=-1)
         return float32(apply_dense(self.condition, vectors))
 
     def _objects(self, normed: Tensor, conditions: Tensor) -> Tensor:
@@ -221,10 +223,9 @@ class _PowerCrossEntropy(torch.autograd.Function):
         high = scores > 0
         small = torch.exp(-scores.abs())
         p = torch.where(high, 1, small) / (1 + small)
-        rest = torch.zeros_like(p)  # p + ... + p^(k-1)
+        rest, powered = torch.zeros_like(p), p  # p + ... + p^(k-1), p^k
         for _ in range(power - 1):
-            rest = (rest + 1) * p
-        powered = p**power
+            rest, powered = rest + powered, powered * p
         line = small.log1p()
         negative = torch.where(high, scores + line, 0) - torch.where(high, rest, -powered).log1p()
         ctx.save_for_backward(torch.where(labels, -power * torch.where(high, small, 1) / (1 + small),
@@ -240,9 +241,9 @@ class _PowerCrossEntropy(torch.autograd.Function):
 def power_cross_entropy(scores: Tensor, labels: Tensor, power: int) -> Tensor:
     """`-log(p^k)` where `labels` (bool) hold, `-log(1 - p^k)` elsewhere, for p = sigmoid(scores) and k = `power`.
 
-    For scores over zero `1 - p^k = (1 - p)(1 + p + ... + p^(k-1))`, whose factors lose no digit and whose logarithm is a
-    line and little more; under zero p^k is at most 2^-k and `log1p` takes it as it is. The derivatives are
-    `-k (1 - p)` and `k p^k / (1 + p + ... + p^(k-1))`. All are exact to rounding and finite for every finite score.
+    For scores over zero `1 - p^k = (1 - p)(1 + p + ... + p^(k-1))`, whose factors lose no digit; under zero p^k is at
+    most 2^-k and `log1p` takes it as it is. The derivatives are `-k (1 - p)` and `k p^k / (1 + p + ... + p^(k-1))`. All
+    are exact to rounding and finite for every finite score.
     """
     losses: Tensor = _PowerCrossEntropy.apply(float32(scores), labels, power)  # type: ignore[no-untyped-call]
     return losses

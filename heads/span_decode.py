@@ -17,6 +17,9 @@ from heads.base import Spans
 from heads.layers import full_precision
 from heads.span_loss import block_elements
 
+MANY_BLOCKS = 4
+"""Blocks of lines that a trained model does not fill: beyond, lines are taken by their promise, round by round."""
+
 
 class BestSpans:
     """The best `max_candidates` spans of each of `rows` rows, from blocks of candidates in any order."""
@@ -87,27 +90,89 @@ def factorised_spans(
     """The same for the scores `A[i,j] + b[i,h] + c[j,h]`, without writing them out.
 
     A (B, L, L), b and c (B, L, H), valid (B, L, L) bool; `ordered` says that valid pairs have start <= end. A line
-    (h, i) can hold a span over the threshold only if `b[i,h] + max_j A[i,j] + max_{j >= i} c[j,h]` is over it; only
+    (i, h) can hold a span over the threshold only if `b[i,h] + max_j A[i,j] + max_{j >= i} c[j,h]` is over it; only
     such lines are scored. Rounding is monotone and bound and score are added in one order, so no span is missed.
+
+    Where more than `MANY_BLOCKS` blocks of lines are promising (an untrained model), they are taken most promising
+    first, until no other can hold a span better than the worst that is kept; the rest is only counted.
     """
     rows, length, types = b.shape
     with full_precision(A):
-        top_a = torch.where(valid, A, float("-inf")).amax(2)
-        usable = torch.where(valid.any(1)[..., None], c, float("-inf"))
-        top_c = usable.flip(1).cummax(1).values.flip(1) if ordered else usable.amax(1, keepdim=True)
-        bound = (top_a[..., None] + top_c) + b
-        row, start, kind = (bound > threshold).nonzero().unbind(1)
-        # The most promising lines first: the bar rises early.
-        order = torch.sort(bound[row, start, kind], descending=True, stable=True).indices
-        row, start, kind = row[order], start[order], kind[order]
-        columns = c.transpose(1, 2)
+        masked = torch.where(valid, A, float("-inf"))
+        usable = torch.where((masked.amax(1) > float("-inf"))[..., None], c, float("-inf"))
+        top_c = suffix_maximum(usable) if ordered else usable.amax(1, keepdim=True)
+        bound = ((masked.amax(2)[..., None] + top_c) + b).flatten(1)
         best = BestSpans(rows, max_candidates, threshold, A)
         block = max(1, block_elements(A.device) // length)
-        for low in range(0, len(row), block):
-            r, i, h = row[low : low + block], start[low : low + block], kind[low : low + block]
-            scores = torch.where(valid[r, i], (A[r, i] + columns[r, h]) + b[r, i, h][:, None], float("-inf"))
-            best.seen.index_add_(0, r, (scores > threshold).sum(1))
-            line, end = (scores > best.bar[r][:, None]).nonzero().unbind(1)
-            if len(line):
-                best.add(r[line], (h[line] * length + i[line]) * length + end, scores[line, end])
+        promising = bound > threshold
+        if int(promising.count_nonzero()) <= MANY_BLOCKS * block:
+            row, line = promising.nonzero().unbind(1)
+            _add_lines(best, masked, b, c, _sorted(row, line, bound[row, line]), block, threshold)
+        else:
+            best.seen = _count_over(masked, b, c, threshold)
+            columns = c.transpose(1, 2).contiguous().transpose(1, 2)
+            most = max(1, min(MANY_BLOCKS * block // rows, length * types))
+            while len(lines := _take_lines(bound, best.bar, most)):
+                _add_lines(best, masked, b, columns, lines, block, None)
     return best.spans(types, length)
+
+
+def suffix_maximum(x: Tensor) -> Tensor:
+    """`max(x[:, i:])` for every i, of x (B, L, H): in log2(L) passes."""
+    result, other = x.clone(), torch.empty_like(x)
+    step = 1
+    while step < x.shape[1]:
+        torch.maximum(result[:, :-step], result[:, step:], out=other[:, :-step])
+        other[:, -step:] = result[:, -step:]
+        result, other, step = other, result, 2 * step
+    return result
+
+
+def _take_lines(bound: Tensor, bar: Tensor, most: int) -> Tensor:
+    """The lines (M, 2) of the `most` best bounds of each row that are over its bar; `bound` forgets them."""
+    values, lines = bound.topk(most, dim=1)
+    bound.scatter_(1, lines, float("-inf"))
+    row, place = (values > bar[:, None]).nonzero().unbind(1)
+    return _sorted(row, lines[row, place], values[row, place])
+
+
+def _sorted(row: Tensor, line: Tensor, bound: Tensor) -> Tensor:
+    """(row, line) (M, 2), the most promising first: the bar of a row rises early."""
+    return torch.stack((row, line), 1)[torch.sort(bound, descending=True, stable=True).indices]
+
+
+def _add_lines(
+    best: BestSpans, A: Tensor, b: Tensor, c: Tensor, lines: Tensor, block: int, threshold: float | None
+) -> None:
+    """Score the lines (M, 2) of (row, start * H + type) and add what is over the bar; A is -inf where not valid.
+
+    With a threshold what is over it is counted as seen.
+    """
+    length, types = b.shape[1:]
+    columns = c.transpose(1, 2)
+    for low in range(0, len(lines), block):
+        r, line = lines[low : low + block].unbind(1)
+        i, h = line // types, line % types
+        scores = (A[r, i] + columns[r, h]) + b[r, i, h][:, None]
+        if threshold is not None:
+            best.seen.index_add_(0, r, (scores > threshold).sum(1))
+        place, end = (scores > best.bar[r][:, None]).nonzero().unbind(1)
+        if len(place):
+            best.add(r[place], (h[place] * length + i[place]) * length + end, scores[place, end])
+
+
+def _count_over(A: Tensor, b: Tensor, c: Tensor, threshold: float) -> Tensor:
+    """How many spans of each row score over the threshold (B,); A is -inf where not valid."""
+    rows, length, types = b.shape
+    counts = torch.zeros(rows, dtype=torch.int64, device=A.device)
+    step = max(1, block_elements(A.device) // (length * types))
+    for row in range(rows):
+        for low in range(0, length, step):
+            starts = slice(low, low + step)
+            # Ordered pairs end no earlier than they start.
+            used = (A[row, starts] > float("-inf")).any(0).nonzero()
+            if len(used):
+                ends = slice(int(used[0]), int(used[-1]) + 1)
+                scores = (A[row, starts, ends, None] + c[row, ends]).add_(b[row, starts, None])
+                counts[row] += torch.gt(scores, threshold, out=scores).sum(dtype=torch.float64).long()
+    return counts

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from clue_cli.contract import Answering, Tally
 from clue_cli.errors import ClueError, RowError, UserError
 from clue_cli.main import run
 from clue_cli.pairing import score_files
-from clue_cli.registry import find_task
+from clue_cli.registry import find_task, tasks
+from clue_cli.scoring import make_metric, score
+from clue_cli.sources import Row, locate
 from tasks.cluener import TASK as CLUENER
 from tasks.families.classification import TextClassification
 
@@ -228,6 +231,39 @@ def test_a_split_of_several_files_is_paired_by_the_order_of_both(tmp_path: Path)
     answers = [{"id": number, "label": label} for number, label in enumerate((0, 1, 1, 1))]
     result = score_files(task, tmp_path, lines(tmp_path / "p.json", answers))
     assert (result.paired_by, result.scores["accuracy"].figure) == ("order", 0.75)
+
+
+@pytest.mark.parametrize("name", sorted(tasks()))
+def test_the_official_form_and_ours_give_every_task_the_figures_of_its_predictions(name: str, tmp_path: Path) -> None:
+    task: Any = find_task(name)
+    sample, _ = locate(name, None)
+    examples = list(task.read(sample, "dev", Tally()))
+    right = [task.read_prediction(Row(task.gold_fields(example), example.where), example) for example in examples]
+    # Every third row gets an answer that fits it and is mostly wrong: that of a row with the same choices, or none.
+    wrong = {"entities": {"entities": []}, "reading": {"answer": "错"}, "relations": {"spo_list": []},
+             "events": {"event_list": []}, "classification": {"label": [*task.labels, ""][0]}}  # fmt: skip
+    answer = wrong.get(task.family)
+    pairs = [
+        (e, task.read_prediction(Row(answer, e.where), e) if answer and number % 3 == 0 else prediction)
+        for number, (e, prediction) in enumerate(zip(examples, right, strict=True))
+    ]
+    expected = {metric: score(make_metric(task, metric), pairs).figures for metric in task.metrics}
+    ours = [
+        {**({} if e.id is None else {task.id: e.id}), **task.answer_fields(e, p, Answering(), probabilities=False)}
+        for e, p in pairs
+    ]
+    official = [
+        {key: value for key, value in task.submission_row(e, p).items() if value is not None} for e, p in pairs
+    ] if task.submission_document(()) is None else None  # fmt: skip
+    files = [lines(tmp_path / "ours.jsonl", ours)]
+    if official is None:
+        files.append(written(tmp_path / "official.json", task.submission_document(pairs)))
+    else:
+        files.append(lines(tmp_path / "official.json", official))
+    for file, metrics in zip(files, (list(expected), [task.default_metric]), strict=True):
+        # The official form may lack what another metric needs: DuEE's has neither triggers nor places.
+        result = score_files(task, sample.location, file)
+        assert {metric: result.scores[metric].figures for metric in metrics} == {m: expected[m] for m in metrics}
 
 
 # -------------------------------------------------------------------- DuIE: rows known by their text

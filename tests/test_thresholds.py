@@ -13,7 +13,7 @@ from clue_cli.evaluation import evaluate
 from clue_cli.model import Model
 from clue_cli.registry import find_task
 from clue_cli.sources import locate
-from clue_cli.thresholds import tune_threshold
+from clue_cli.thresholds import _Sweep, tune_threshold
 
 RECIPE = {"max_length": 48, "overlap": 4}
 
@@ -47,6 +47,19 @@ def test_every_point_of_the_curve_is_what_a_prediction_there_scores(
     document = curve.as_dict()
     assert [point["threshold"] for point in document["points"]] == list(curve.thresholds)
     assert {"precision", "recall", "f1"} <= set(document["points"][0])
+
+
+def test_a_head_whose_answers_are_not_nested_is_asked_at_each_threshold(tiny_encoder: Path) -> None:
+    model, examples = model_and_dev("duie", "casrel", tiny_encoder, 3)
+    for parameter in model.head.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    thresholds = (0.05, 0.2, 0.4)
+    options = Answering(threshold=thresholds[0], sweep=thresholds)
+    swept = [answers for _, answers in _Sweep(model, thresholds).examples(examples, options)]
+    for place, threshold in enumerate(thresholds):
+        alone = evaluate(model, examples, Answering(threshold=threshold)).pairs
+        assert [prediction.answer for _, prediction in alone] == [answers[place].answer for answers in swept]
+    assert len({len(answer.answer) for answers in swept for answer in answers}) > 2
 
 
 def test_of_equally_good_thresholds_the_default_wins(tiny_encoder: Path) -> None:

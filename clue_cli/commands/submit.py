@@ -147,7 +147,7 @@ def _show(done: Submitted, *, packed: bool, several: bool) -> None:
         console.result(f"{one.task}: no {one.file}, since {names} ({one.split}) is not at hand")
     for name, lacking in done.entries.items() if packed or several else ():
         parts = [f"{one.task} ({' or '.join(one.files) or 'not a task of this program'})" for one in lacking]
-        console.result(f"{name}: {'all that its average needs' if not parts else 'missing ' + ', '.join(parts)}")
+        console.result(f"{name}: {'missing ' + ', '.join(parts) if parts else 'complete'}")
     console.result(f"checked and written: {done.output}")
     _warnings([checked for _, checked in done.files], done.samples)
     console.tally(done.left_out)

@@ -30,6 +30,7 @@ class Choosing(TaskBase):
 
     labels: tuple[str, ...] = ()
     label: str = "answer"
+    ranked: bool = True
 
     least_labels: ClassVar[int] = 0
     family_heads: ClassVar[Mapping[str, str]] = {"choice": "heads.choice:Choice"}

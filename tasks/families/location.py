@@ -1,7 +1,8 @@
 """Where strings stand in their text, for annotations without offsets, and whether tokens can express it.
 
-A string that occurs several times is ambiguous; taking its first occurrence is wrong in one case of nine in the real
-DuIE 2.0 (see `nearest`). Nothing is searched for in tokens: occurrences are characters of the original text.
+A string that occurs several times is ambiguous: of 21,378 pairs of subject and object in the held part of DuIE 2.0
+4,616 have several places, and in 2,378 the two first places are not the nearest ones. Nothing is searched for in
+tokens: occurrences are characters of the original text.
 """
 
 from __future__ import annotations

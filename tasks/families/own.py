@@ -1,7 +1,8 @@
 """A user's own task, declared in a `task.toml` beside the data. `clue train DIRECTORY` needs nothing else.
 
-    family = "classification"            # or "entities"; the only line that must be there, with `labels`
-    labels = ["good", "bad"]             # or a file: labels = "labels.txt" (one a line, or a JSON list)
+    family = "classification"            # or "entities", "choice", "cloze": the only line that must be there, with
+    labels = ["good", "bad"]             # (not for "choice" and "cloze") or a file: labels = "labels.txt" (one a line,
+                                         # or a JSON list)
 
     name = "reviews"                     # default: the directory's name
     title = "Hotel reviews"
@@ -28,14 +29,16 @@
 Files are UTF-8. csv (commas, values in double quotes where needed) and tsv (tabs, no quoting) have a header; all
 others hold one JSON object a line. A class label may be a string, a number or a truth value whose JSON spelling stands
 in `labels`. Entities are `{"text": "...", "entities": [{"start": 0, "end": 2, "type": "x"}]}`, ends exclusive,
-counted in characters; CLUENER's own form (ends inclusive) is read from the field `label`.
+counted in characters; CLUENER's own form (ends inclusive) is read from the field `label`. A question of "choice" is
+`{"passage": "...", "question": "...", "choices": ["...", "..."], "answer": "..."}` (`text` names the first three, in
+this order), a line of "cloze" `{"content": "...#idiom1#...", "candidates": ["...", "..."], "answers": {"#idiom1#": 0}}`.
 """
 
 from __future__ import annotations
 
 import importlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +51,8 @@ from tasks.families.values import kind
 FAMILIES: Mapping[str, tuple[str, str]] = {
     "classification": ("tasks.families.classification", "TextClassification"),
     "entities": ("tasks.families.entities", "Entities"),
+    "choice": ("tasks.families.choice", "MultipleChoice"),
+    "cloze": ("tasks.families.cloze", "Cloze"),
 }
 """Families that a user's task may belong to: name -> module and class."""
 
@@ -69,9 +74,8 @@ def read_task_file(path: Path) -> TaskBase:
         raise UserError(f"no valid TOML: {error}", where=str(path)) from None
     for key, value in values.items():
         _check(key, value, path)
-    for key in ("family", "labels"):
-        if key not in values:
-            raise UserError(f"no `{key}` in it", where=str(path), hint='such as family = "classification"')
+    if "family" not in values:
+        raise UserError("no `family` in it", where=str(path), hint='such as family = "classification"')
     try:
         return _declare(values, path)
     except UserError as error:
@@ -86,11 +90,10 @@ def restore(family: str, declaration: Mapping[str, Any]) -> TaskBase:
 
 
 def _declare(values: Mapping[str, Any], path: Path) -> TaskBase:
-    labels = values["labels"]
+    family = _family(values["family"])
     declaration: dict[str, Any] = {
         "name": values.get("name") or path.resolve().parent.name,
-        "labels": read_labels(path.parent / labels) if isinstance(labels, str) else labels,
-        "texts": _listed(values.get("text", "text")),
+        "labels": _labels(values, family, path),
         "files": {**OWN_FILES, **{split: _listed(file) for split, file in values.get("files", {}).items()}},
         "own": True,
         "declared": True,
@@ -98,19 +101,33 @@ def _declare(values: Mapping[str, Any], path: Path) -> TaskBase:
     declaration["title"] = values.get("title") or f"{declaration['name']} (own data)"
     for key, part in (("optional", "optional_texts"), ("left_out", "left_out")):
         declaration[part] = _listed(values.get(key, []))
+    if "text" in values:
+        declaration["texts"] = _listed(values["text"])
     renamed = {"label": "label", "id": "id", "metric": "default_metric", "join": "lists"}
     declaration |= {part: values[key] for key, part in renamed.items() if key in values}
     declaration |= {key: values[key] for key in ("label_names", "recipe") if key in values}
     if values["family"] == "entities" and values.get("label", "label") != "label":
         declaration["entities"] = declaration.pop("label")  # CLUENER's form stays in `label`
-    family = _family(values["family"])
     if "join" in values and "lists" not in family.__dataclass_fields__:
         raise UserError(f"[join] has no meaning for family {family.family!r}")
     if "metric" in values and values["metric"] not in family.family_metrics:
         raise UserError(did_you_mean(values["metric"], family.family_metrics, "metric"))
-    if len(declaration["labels"]) < family.least_labels:
-        raise UserError(f"at least {family.least_labels} labels are needed, found {len(declaration['labels'])}")
     return family.from_declaration(declaration)
+
+
+def _labels(values: Mapping[str, Any], family: type[TaskBase], path: Path) -> Sequence[str]:
+    """The labels of the file, or of the file that it names; none for a family whose rows hold their own choices."""
+    if not family.least_labels:
+        if "labels" in values:
+            raise UserError(f"`labels` has no meaning for family {family.family!r}: its rows hold their choices")
+        return []
+    if "labels" not in values:
+        raise UserError("no `labels` in it", hint='such as labels = ["good", "bad"], or labels = "labels.txt"')
+    labels = values["labels"]
+    found: Sequence[str] = read_labels(path.parent / labels) if isinstance(labels, str) else labels
+    if len(found) < family.least_labels:
+        raise UserError(f"at least {family.least_labels} labels are needed, found {len(found)}")
+    return found
 
 
 def _family(name: str) -> type[TaskBase]:

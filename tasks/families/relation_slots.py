@@ -10,10 +10,10 @@ subject. Within such a group every `@value` opens an object, and the other slots
   left out, an object too many stays without the slot;
 - a slot without any `@value` in its group is no relation.
 
-On the held part of DuIE 2.0 (1,238 groups of the five predicates with several slots, train and dev together) this
-gives back 1,226 groups exactly and 1,319 of 1,334 relations; pairing nothing where there is a choice gives back 1,179
-and 1,200, pairing by order in the text 1,224 and 1,307, giving a single value to the nearest object only 1,222 and
-1,314. What it cannot give back is counted by `clue data`.
+On the held part of DuIE 2.0 (1,238 groups of the five predicates with several slots, train and dev together, places as
+`relation_places` has them) this gives back 1,225 groups exactly and 1,320 of 1,334 relations. Leaving slots out where
+there is a choice gives back 1,177 and 1,198, pairing by order in the text 1,225 and 1,317, giving a single value to
+the nearest object only 1,221 and 1,315. What cannot be given back is counted by `clue data`.
 """
 
 from __future__ import annotations

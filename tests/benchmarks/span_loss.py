@@ -1,104 +1,156 @@
-"""The factorised span loss against the dense one and the published sparse one: time and memory.
+"""The factorised span loss against the dense and the published forms: time and memory; and ten thousand types.
 
-    python tests/benchmarks/span_loss.py [--threads 2] [--repeats 3]
+    python tests/benchmarks/span_loss.py [--threads 2] [--repeats 5] [--only losses|types]
 
-Loss and gradient with respect to A, b, c, float32, 8 gold spans a row. Each measurement is a process of its own; memory
-is the growth of its peak (resident) over what it held before the first call.
+Losses: value and gradient with respect to A, b, c, float32, 8 gold spans a row. `dense` is `heads.span_loss`' own form
+with gold spans as a list, leaner than the published dense one with its label tensor; `published_losses.py` states both
+published forms. Types: a whole step of an Efficient GlobalPointer head with 10,000 types, batch 8, length 256, on the
+output of a base-size encoder: forward, backward, decoding, trained or not.
+
+Each measurement is a process of its own: the best of several calls; memory is the growth of its peak (resident) over
+what it held before the first call.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
+from isolated import PeakMemory, best_seconds, in_process
+from published_losses import published_dense, published_sparse, written_out
 from torch import Tensor
 
+from heads.base import DecodeOptions
+from heads.efficient_globalpointer import EfficientGlobalPointer
 from heads.span_loss import dense_span_loss, factorised_span_loss, valid_pairs
 
 SHAPES = ((16, 256, 130), (32, 64, 10), (16, 256, 13))
+STEP = (8, 256, 10_000)
+OURS = "factorised"
 
 
 def dense(A: Tensor, b: Tensor, c: Tensor, valid: Tensor, spans: Tensor) -> Tensor:
     return dense_span_loss(written_out(A, b, c), valid, spans)
 
 
-def written_out(A: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    return A[:, None] + b.transpose(1, 2)[..., None] + c.transpose(1, 2)[:, :, None]
-
-
-def sparse(A: Tensor, b: Tensor, c: Tensor, valid: Tensor, spans: Tensor) -> Tensor:
-    """The published form: all scores minus the gold ones, index 0 as padding (bert4keras, in our words)."""
-    rows, length, types = b.shape
-    scores = torch.where(valid[:, None], written_out(A, b, c), torch.finfo(A.dtype).min).flatten(2)
-    listed: list[list[list[int]]] = [[[] for _ in range(types)] for _ in range(rows)]
-    for row, kind, start, end in spans.tolist():
-        listed[row][kind].append(start * length + end)
-    most = max(len(places) for kinds in listed for places in kinds)
-    index = torch.tensor([[places + [0] * (most - len(places)) for places in kinds] for kinds in listed])
-    gold = scores.gather(2, index)
-    zero = torch.zeros_like(scores[..., :1])
-    positive = torch.logsumexp(torch.cat((torch.where(index == 0, -torch.inf, -gold), zero), 2), 2)
-    everything = torch.logsumexp(torch.cat((zero, scores[..., 1:], zero - torch.inf), 2), 2)
-    share = torch.logsumexp(torch.where(index == 0, torch.finfo(A.dtype).min, gold), 2) - everything
-    return (positive + everything + torch.log((1 - share.exp()).clamp(min=1e-7))).sum()
-
-
 FORMS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]] = {
-    "dense": dense, "published sparse": sparse, "factorised": factorised_span_loss
-}  # fmt: skip
+    "dense": dense,
+    "published dense": published_dense,
+    "published sparse": published_sparse,
+    OURS: factorised_span_loss,
+}
 
 
-def measure(form: str, rows: int, length: int, types: int, repeats: int) -> dict[str, float]:
+def random_spans(rows: int, types: int, length: int, each: int) -> Tensor:
+    """`each` gold spans a row, at most a tenth of the length long, none at (0, 0)."""
+    row = torch.arange(rows).repeat_interleave(each)
+    start = torch.randint(1, length, (rows * each,))
+    end = (start + torch.randint(0, max(1, length // 10), start.shape)).clamp(max=length - 1)
+    return torch.stack((row, torch.randint(0, types, start.shape), start, end), 1)
+
+
+def measure_loss(form: str, rows: int, length: int, types: int, repeats: int) -> dict[str, Any]:
+    """Seconds, megabytes and the mean loss of one form."""
     torch.manual_seed(0)
     shapes = ((rows, length, length), (rows, length, types), (rows, length, types))
     leaves = [torch.randn(*shape, requires_grad=True) for shape in shapes]
     valid = valid_pairs(torch.ones(rows, length, dtype=torch.bool))
-    spans = torch.stack([torch.randint(0, n, (rows * 8,)) for n in (rows, types, length, length)], dim=1)
-    spans[:, 0] = torch.arange(rows).repeat_interleave(8)
-    spans[:, 2:] = spans[:, 2:].sort(1).values
+    spans = random_spans(rows, types, length, 8)
+
+    def step() -> Tensor:
+        loss = FORMS[form](*leaves, valid, spans)
+        torch.autograd.grad(loss, leaves)
+        return loss.detach()
+
     # A small call first, so that what the libraries load once is not counted.
     small = [x[:1, :8, :8].detach().requires_grad_() for x in leaves]
     torch.autograd.grad(FORMS[form](*small, valid[:1, :8, :8], torch.tensor([[0, 0, 1, 2]])), small)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    seconds = []
-    for _ in range(repeats):
+    memory = PeakMemory()
+    loss = step()
+    return {
+        "seconds": best_seconds(step, repeats=repeats),
+        "megabytes": memory.megabytes,
+        "loss": loss.item() / (rows * types),
+    }
+
+
+def measure_step(rows: int, length: int, types: int) -> dict[str, Any]:
+    """Seconds and megabytes of a head's whole step: training, and decoding of a trained and an untrained model."""
+    torch.manual_seed(0)
+    head = EfficientGlobalPointer(768, types=types)
+    last = torch.randn(rows, length, 768, requires_grad=True)
+    mask = torch.ones(rows, length, dtype=torch.bool)
+    batch = {"text_mask": mask, "spans": random_spans(rows, types, length, 8)}
+    small = {"text_mask": mask[:1, :8], "spans": batch["spans"][:0]}
+    head({"last": last[:1, :8]}, small, want_loss=True).loss_sum.backward()
+    head.zero_grad(set_to_none=True)
+    last.grad = None
+    memory = PeakMemory()
+    begun = time.perf_counter()
+    output = head({"last": last}, batch, want_loss=True)
+    (output.loss_sum / output.weight).backward()
+    result: dict[str, Any] = {"training s": time.perf_counter() - begun, "training MB": memory.megabytes}
+    # What a trained model looks like: nearly all scores far below the threshold.
+    for name, threshold in (("trained", 7.5), ("untrained", 0.0)):
         begun = time.perf_counter()
-        loss = FORMS[form](*leaves, valid, spans)
-        torch.autograd.grad(loss, leaves)
-        seconds.append(time.perf_counter() - begun)
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    return {"seconds": min(seconds), "megabytes": peak, "loss": loss.item() / (rows * types)}
+        found = head.decode(output, batch, DecodeOptions(threshold=threshold))
+        result[f"decoding {name} s"] = time.perf_counter() - begun
+        result[f"decoding {name} spans"] = sum(len(row.score) + row.dropped for row in found)
+    result["MB in all"] = memory.megabytes
+    return result
+
+
+def losses(options: argparse.Namespace) -> None:
+    for shape in SHAPES:
+        results = {
+            form: in_process(__file__, form, *shape, "--threads", options.threads, "--repeats", options.repeats)
+            for form in FORMS
+        }
+        ours = results[OURS]
+        print("batch {} x length {} x {} types".format(*shape))
+        for form, figures in results.items():
+            line = f"  {form:17} {figures['seconds'] * 1e3:8.1f} ms {figures['megabytes']:8.0f} MB"
+            line += f"   mean loss {figures['loss']:.6f}"
+            if form != OURS:
+                line += f"   factorised: {figures['seconds'] / ours['seconds']:6.1f} times as fast,"
+                line += f" 1/{figures['megabytes'] / ours['megabytes']:.0f} of the memory"
+            print(line, flush=True)
+
+
+def types(options: argparse.Namespace) -> None:
+    figures = in_process(__file__, "head", *STEP, "--threads", options.threads)
+    print("a head's step, batch {} x length {} x {:,} types".format(*STEP))
+    print(f"  training  {figures['training s']:6.2f} s, peak +{figures['training MB']:.0f} MB")
+    for name in ("trained", "untrained"):
+        spans = figures[f"decoding {name} spans"]
+        print(f"  decoding  {figures[f'decoding {name} s']:6.2f} s, {name}: {spans:,} spans over the threshold")
+    print(f"  peak in all +{figures['MB in all']:.0f} MB")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--only", choices=("losses", "types"))
     parser.add_argument("--one", nargs=4, metavar=("FORM", "B", "L", "H"), help="measure one form, print JSON")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.one:
-        print(json.dumps(measure(options.one[0], *map(int, options.one[1:]), options.repeats)))
+        form, *shape = options.one
+        rows, length, types_ = map(int, shape)
+        one = form == "head"
+        print(json.dumps(measure_step(rows, length, types_) if one
+                         else measure_loss(form, rows, length, types_, options.repeats)))  # fmt: skip
         return
-    for shape in SHAPES:
-        results = {}
-        for form in FORMS:
-            command = [sys.executable, __file__, "--threads", str(options.threads), "--repeats", str(options.repeats)]
-            command += ["--one", form, *map(str, shape)]
-            results[form] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        print(" x ".join(map(str, shape)))
-        for form, figures in results.items():
-            times = figures["seconds"] / results["factorised"]["seconds"]
-            print(
-                f"  {form:17} {figures['seconds'] * 1e3:8.1f} ms  {figures['megabytes']:7.0f} MB  "
-                f"loss {figures['loss']:.6f}  {times:6.1f} times the factorised form's time"
-            )
+    print(f"torch {torch.__version__}, {options.threads} threads")
+    if options.only != "types":
+        losses(options)
+    if options.only != "losses":
+        types(options)
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def official(rows: list[Row], aliases: dict[str, frozenset[str]]) -> tuple[float
     return precision, recall, f1
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(row_lists, alias_sets)
 @example([("x", [Relation("作者", "甲", (("@value", "乙"),))], None)], {})
 @example(
@@ -155,7 +155,7 @@ def test_words_are_lower_cased_and_lose_one_pair_of_title_marks() -> None:
 # -------------------------------------------------------------------- triples
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(row_lists)
 def test_triples_follow_the_rule(rows: list[Row]) -> None:
     if not rows:

@@ -315,7 +315,7 @@ def test_a_slot_is_learned_beside_its_object(characters: HFTextEncoder) -> None:
     one = example(text, relation("获奖", "葛优", "金奖", onDate="1999年"))
     found = TASK._located(one, text_borders(one, characters))[0].triples
     assert [(triple.slot, triple.subject[0], triple.object[0]) for triple in found] == [
-        ("@value", 17, 27), ("onDate", 17, 20)
+        ("@value", 16, 26), ("onDate", 16, 19)
     ]  # fmt: skip
 
 
@@ -417,7 +417,7 @@ drawn = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(pieces, st.lists(drawn, max_size=5), st.sampled_from([12, 20, 256]))
 def test_gold_comes_back_but_for_what_is_counted(parts: list[str], gold: list[Relation], length: int) -> None:
     encoder = HFTextEncoder(_tokenizer(), takes_segments=False)
@@ -453,16 +453,17 @@ def test_every_real_relation_comes_back_but_for_those_counted(
 ) -> None:
     source, limits = Source.open(shared / "data" / "duie"), Limits(max_length=128, overlap=32)
     assert DUIE.adapt(source) is DUIE
-    examples = list(DUIE.read(source, split, Tally()))
-    reach = DUIE.recall_bound(examples, characters, limits)
-    assert (reach.gold, reach.unreachable.as_dict()) == (gold, lost)
-    assert reach.reachable == gold - sum(lost.values())
+    examples, tally = list(DUIE.read(source, split, Tally())), Tally()
+    assert sum(len(one.gold) for one in examples) == gold
     back = 0
-    grouped = by_example(DUIE, examples, characters, limits)
-    for one, features in zip(examples, grouped, strict=True):
+    for one, features in zip(examples, by_example(DUIE, examples, characters, limits, tally), strict=True):
         answer = DUIE.predictions(one, features, list(map(oracle, features)), PLAIN).answer
         back += len(set(one.gold) & set(answer))
-    assert back == reach.reachable
+    assert tally.as_dict() == {reason: amount for reason, amount in lost.items() if reason != AMBIGUOUS}
+    assert back == gold - sum(lost.values())
+    if split == "dev":
+        reach = DUIE.recall_bound(examples, characters, limits)
+        assert (reach.gold, reach.reachable, reach.unreachable.as_dict()) == (gold, back, lost)
 
 
 def test_a_triple_that_several_windows_hold_is_judged_by_the_one_that_sees_most(characters: HFTextEncoder) -> None:
@@ -491,7 +492,7 @@ def test_a_threshold_applies_to_candidates_decoded_lower(characters: HFTextEncod
 
 
 def test_answers_are_written_in_both_forms_and_read_again(characters: HFTextEncoder, tmp_path: Path) -> None:
-    text = " 葛优在《活着》里演福贵，《活着》的作者是余华\u3000"
+    text = " 葛优在《活着》里演福贵，很多人看过，《活着》的作者是余华\u3000"
     one = example(text, relation("饰演", "葛优", "福贵", inWork="活着"), relation("作者", "活着", "余华"))
     (features,) = by_example(TASK, [one], characters)
     prediction = TASK.predictions(one, features, list(map(oracle, features)), PLAIN)

@@ -1,0 +1,62 @@
+"""Measurements in processes of their own: time is the best of several, memory the growth of the process's peak."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+RESET_PEAK = Path("/proc/self/clear_refs")
+
+
+class PeakMemory:
+    """How far the resident memory of this process has grown, at its highest, since the object was made, in MB (10^6).
+
+    On Linux the system's mark is put back first; elsewhere it cannot be, and what was used before hides smaller growth.
+    """
+
+    def __init__(self) -> None:
+        self.exact = RESET_PEAK.exists()
+        if self.exact:
+            RESET_PEAK.write_text("5")
+        self.before = _status("VmRSS") if self.exact else _highest()
+
+    @property
+    def megabytes(self) -> float:
+        return max(0.0, (_status("VmHWM") if self.exact else _highest()) - self.before)
+
+
+def _status(field: str) -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise OSError(f"/proc/self/status has no {field}")
+
+
+def _highest() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+
+
+def best_seconds(call: Callable[[], Any], *, repeats: int, at_least: float = 0.5, most: int = 200) -> float:
+    """The shortest of `repeats` calls, and of more until `at_least` seconds have gone by: short calls need many."""
+    begun, best, done = time.perf_counter(), float("inf"), 0
+    while done < repeats or (time.perf_counter() - begun < at_least and done < most):
+        start = time.perf_counter()
+        call()
+        best, done = min(best, time.perf_counter() - start), done + 1
+    return best
+
+
+def in_process(script: str, *arguments: Any) -> dict[str, Any]:
+    """What `script --one ARGUMENTS...` prints last, as JSON. SystemExit with its message if it fails."""
+    command = [sys.executable, script, "--one", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr.strip()}")
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
