@@ -27,7 +27,10 @@ from clue_cli.significance import Paired, compare, holm, seeds_needed
 
 @dataclass
 class Scored:
-    """A run with what it answered on the split: `lines` by item, in the order of the data."""
+    """A run with what it answered on the split: `lines` by item, in the order of the data.
+
+    A line has number, id, texts (None in runs of older versions), gold, prediction and statistics.
+    """
 
     path: Path
     record: Record
@@ -125,7 +128,13 @@ def compare_runs(
     """
     if len(runs) < 2:
         raise UserError("two or more runs are needed to compare", where="RUN")
-    scored = [read_run(path, split) for path in runs]
+    return compare_scored([read_run(path, split) for path in runs], split=split, metric=metric, resamples=resamples)
+
+
+def compare_scored(
+    scored: Sequence[Scored], *, split: str, metric: str | None = None, resamples: int = 10_000
+) -> Comparison:
+    """The same for two or more runs that were read; they are given names that differ."""
     _same_items(scored)
     _name(scored)
     first = scored[0]
@@ -161,6 +170,10 @@ def compare_runs(
     )  # fmt: skip
 
 
+LINE = ("number", "id", "texts", "gold", "prediction", "statistics")
+"""What is read of a line of `predictions.<split>.jsonl`."""
+
+
 def read_run(path: Path, split: str) -> Scored:
     """A run with its answers on `split`; UserError, saying which command makes them, where they are missing."""
     record = Record.load(path)
@@ -174,7 +187,7 @@ def read_run(path: Path, split: str) -> Scored:
             try:
                 line = json.loads(text)
                 labelled = bool(line["statistics"]) and "gold" in line
-                lines.append({name: line.get(name) for name in ("number", "id", "gold", "prediction", "statistics")})
+                lines.append({name: line.get(name) for name in LINE})
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise UserError(f"no line of a run's predictions: {error!r}", where=f"{file}:{number}") from None
             if not labelled:

@@ -338,6 +338,13 @@ def _cell_marks(
     return tuple(dict.fromkeys(marks))
 
 
+def marks_of(record: Record, result: Result) -> tuple[str, ...]:
+    """Everything that makes one figure of one run incomparable."""
+    versions = {record.task.name: record.task.version}
+    own = _cell_marks([(record, result)], Filters(split=result.split), versions)
+    return tuple(dict.fromkeys((*_run_marks(record), *own)))
+
+
 def _versions(records: Iterable[Record]) -> dict[str, int]:
     newest: dict[str, int] = {}
     for record in records:

@@ -25,6 +25,8 @@ from clue_cli.commands.list import EPILOG as LIST_EPILOG
 from clue_cli.commands.list import list_command
 from clue_cli.commands.predict import EPILOG as PREDICT_EPILOG
 from clue_cli.commands.predict import predict_command
+from clue_cli.commands.report import EPILOG as REPORT_EPILOG
+from clue_cli.commands.report import report_command
 from clue_cli.commands.score import EPILOG as SCORE_EPILOG
 from clue_cli.commands.score import score_command
 from clue_cli.commands.show import EPILOG as SHOW_EPILOG
@@ -68,6 +70,7 @@ app.command("submit", cls=Verb, rich_help_panel=WORK, epilog=SUBMIT_EPILOG)(subm
 app.command("score", cls=Verb, rich_help_panel=COMPARE, epilog=SCORE_EPILOG)(score_command)
 app.command("leaderboard", cls=Verb, rich_help_panel=COMPARE, epilog=LEADERBOARD_EPILOG)(leaderboard_command)
 app.command("compare", cls=Verb, rich_help_panel=COMPARE, epilog=COMPARE_EPILOG)(compare_command)
+app.command("report", cls=Verb, rich_help_panel=COMPARE, epilog=REPORT_EPILOG)(report_command)
 
 
 def _version(wanted: bool) -> None:

@@ -17,13 +17,16 @@ MOST_POINTS = 240
 
 @dataclass(frozen=True)
 class Curve:
-    """`loss`: (step, loss), each the mean of `together` lines of the log; `figures`: (step, primary figure) by epoch."""
+    """What is drawn of one run.
+
+    loss:    (step, loss), each the mean of `together` lines of the log.
+    figures: (step, primary figure) by epoch; `chosen` is the position of the one whose weights the run kept.
+    """
 
     loss: tuple[tuple[float, float], ...]
     together: int
     figures: tuple[tuple[int, float], ...]
     chosen: int | None
-    """Position in `figures` of the epoch whose weights the run kept."""
 
 
 def read_curve(path: Path, record: Record, metric: str, primary: str) -> Curve:

@@ -61,10 +61,10 @@ def machine(record: Record) -> Facts:
     where = record.environment
     facts = [
         ("System", where.system),
-        ("Processor", f"{where.cpu}, {where.cores} {'core' if where.cores == 1 else 'cores'}"),
+        ("Processor", f"{where.cpu}, {counted(where.cores, 'core', 'cores')}"),
         ("Memory", size_of(where.memory)),
         ("GPU", ", ".join(where.gpu)),
-        ("Device", f"{record.device}, {record.precision}, {record.processes} process{'es'[: 2 * (record.processes > 1)]}"),
+        ("Device", f"{record.device}, {record.precision}, {counted(record.processes, 'process', 'processes')}"),
         ("Python", where.python),
     ]
     return [fact for fact in (*facts, *sorted(where.libraries.items())) if fact[1]]
@@ -141,6 +141,11 @@ def plain(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def counted(amount: int, one: str, several: str) -> str:
+    """`1 core`, `2 cores`."""
+    return f"{amount:,} {one if amount == 1 else several}"
 
 
 def moment(time: str | None) -> str:

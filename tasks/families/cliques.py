@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-BUDGET = 30_000
-"""Steps of one search by default; a step is one intersection of two sets of nodes."""
+BUDGET = 10_000
+"""Steps of one search by default; a step is one intersection of two sets of nodes. No text of DuEE or DuEE-fin that was
+at hand takes over 150."""
 
 
 class Cliques(NamedTuple):

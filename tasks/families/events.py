@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
 from clue_cli.contract import Answering, Example, Feature, Limits, Prediction, Tally, Task, TextEncoder
 from clue_cli.errors import RowError, UserError, Where, did_you_mean
 from clue_cli.sources import Row, Source
@@ -84,7 +86,7 @@ class Events(TaskBase):
     }
     family_recipe: ClassVar[Mapping[str, Any]] = {"max_length": 128, "overlap": 32, "batch_size": 32, "epochs": 20}
     family_recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "small": {"learning_rate": 1e-3},
+        "small": {"learning_rate": 1e-3, "epochs": 10},
         "base": {"learning_rate": 2e-5},
         "large": {"learning_rate": 1e-5},
         "gplinker:base": {"head_learning_rate": 1e-4},
@@ -213,8 +215,8 @@ class Events(TaskBase):
         left_out = Counter({SEARCH: int(not answer.complete)})
         left_out[SPANS_DROPPED] = sum(found.spans.dropped for found in candidates)
         left_out[LINKS_DROPPED] = sum(found.dropped for found in candidates)
-        probabilities = tuple(_least(group, parts, links) for group in answer.groups)
-        return Prediction(tuple(answer.events), EventScores(probabilities, +left_out))
+        probabilities = _probabilities(answer.groups, parts, links)
+        return Prediction(tuple(answer.events), EventScores(tuple(probabilities), +left_out))
 
     def _flat_prediction(self, text: str, found: Mapping[tuple[int, int, int], Found]) -> Prediction:
         """Events of spans without links: each an event of its own, or all those of a type one event."""
@@ -335,8 +337,22 @@ def _merged_links(borders: Sequence[Borders], candidates: Sequence[Any]) -> dict
     return best
 
 
-def _least(group: Sequence[Part], parts: Mapping[Part, Found], links: Mapping[Link, float]) -> float:
-    """The probability of the least probable span or link of an event; of a link of score s it is sigmoid(2 s)."""
-    least = min(parts[part].probability for part in group)
-    scores = [links[pair] for pair in event_links.links_of(group) if pair in links]
-    return min(least, (1 + math.tanh(min(scores))) / 2) if scores else least
+def _probabilities(
+    groups: Sequence[Sequence[Part]], parts: Mapping[Part, Found], links: Mapping[Link, float]
+) -> list[float]:
+    """The probability of the least probable span or link of each event; of a link of score s it is sigmoid(2 s).
+
+    Pairs that are linked through a third (`event_links.assemble`) have no score of their own.
+    """
+    places = {place: index for index, place in enumerate(sorted({part.place for group in groups for part in group}))}
+    scores = np.full((len(places), len(places)), np.inf)
+    for (first, second), score in links.items():
+        if first in places and second in places:
+            scores[places[first], places[second]] = scores[places[second], places[first]] = score
+    found = []
+    for group in groups:
+        rows = [places[part.place] for part in group]
+        pairs = scores[np.ix_(rows, rows)]
+        np.fill_diagonal(pairs, np.inf)  # a part is no pair; two parts on one place are, and stand beside the diagonal
+        found.append(min(min(parts[part].probability for part in group), (1 + math.tanh(pairs.min())) / 2))
+    return found

@@ -74,7 +74,7 @@ class Reading(TaskBase):
     }
     family_recipe: ClassVar[Mapping[str, Any]] = {"max_length": 512, "overlap": 128, "batch_size": 32, "epochs": 3}
     family_recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "small": {"learning_rate": 5e-4, "epochs": 5},
+        "small": {"learning_rate": 5e-4, "epochs": 2},
         "base": {"learning_rate": 3e-5},
         "large": {"learning_rate": 2e-5},
     }

@@ -65,7 +65,7 @@ class Relations(TaskBase):
     }
     family_recipe: ClassVar[Mapping[str, Any]] = {"max_length": 128, "overlap": 32, "batch_size": 32, "epochs": 10}
     family_recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "small": {"learning_rate": 1e-3},
+        "small": {"learning_rate": 1e-3, "epochs": 8},
         "base": {"learning_rate": 3e-5},
         "large": {"learning_rate": 2e-5},
     }

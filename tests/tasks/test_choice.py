@@ -18,9 +18,9 @@ from clue_cli.contract import Answering, Example, Feature, Limits, Prediction, T
 from clue_cli.encoders import text as text_module
 from clue_cli.encoders.text import HFTextEncoder
 from clue_cli.errors import RowError, RunError, UserError, Where
-from clue_cli.registry import restore_task
+from clue_cli.registry import find_task, restore_task
 from clue_cli.scoring import score
-from clue_cli.sources import Row, Source
+from clue_cli.sources import Row, Source, locate
 from tasks.c3 import TASK as C3
 from tasks.families.choice import CUT_QUESTIONS, CUT_TOKENS, REPEATED, different
 from tasks.metrics.choice import ChoiceAccuracy
@@ -409,3 +409,37 @@ def test_a_gold_head_answers_every_official_dev_question(shared: Path, encoder: 
     for item, example in enumerate(examples):
         assert len(found[item]) == len(different(example))
         assert C3.predictions(example, [], found[item], PLAIN).answer == example.gold
+
+
+def test_an_own_task_of_questions_is_declared_without_labels(tmp_path: Path) -> None:
+    (tmp_path / "task.toml").write_text('family = "choice"\ntext = ["story", "q", "options"]\n[recipe]\nepochs = 2\n')
+    data = {"story": ["一", "二"], "q": "几？", "options": ["一", "二"], "answer": "二"}
+    (tmp_path / "dev.jsonl").write_text(json.dumps(data), encoding="utf-8")
+    task: Any = find_task(str(tmp_path))
+    [found] = task.read(Source.open(tmp_path), "dev", Tally())
+    assert (found.texts, found.gold) == (("一||二", "几？", "一", "二"), 1)
+    restored: Any = restore_task(json.loads(json.dumps(task.to_config())))
+    assert (restored.fields, restored.labels, restored.own) == (("story", "q", "options"), (), True)
+    assert restored.recipe_for("choice", "small")[0].epochs == 2
+    for text, words in (('labels = ["a", "b"]', "`labels` has no meaning"), ('text = "story"', "passage, question")):
+        (tmp_path / "task.toml").write_text(f'family = "choice"\n{text}\n')
+        with pytest.raises(UserError, match=words):
+            find_task(str(tmp_path))
+
+
+# -------------------------------------------------------------------- the shipped sample
+
+
+def test_the_shipped_sample_has_the_official_form() -> None:
+    source, sample = locate("c3", None)
+    assert sample
+    amounts = {split: [len(e.texts) - 2 for e in C3.read(source, split, Tally())] for split in C3.files}
+    assert {split: len(found) > 30 for split, found in amounts.items()} == dict.fromkeys(C3.files, True)
+    assert set(amounts["dev"]) == {2, 3, 4}
+    assert max(amounts["test1.1"]) == 8
+    ids = [e.id for e in C3.read(source, "test1.0", Tally())]
+    assert sorted(ids) != ids  # numbers are not in the order of the file
+    passages = {split: {e.texts[0] for e in C3.read(source, split, Tally())} for split in C3.files}
+    assert not passages["train"] & passages["dev"]
+    answers = [e.row["answer"] in e.texts[0] for e in C3.read(source, "dev", Tally())]
+    assert sum(answers) / len(answers) > 0.9

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from clue_cli.contract import Answering, Example, Feature, Limits, Prediction, Tally
 from clue_cli.errors import RowError, RunError, UserError, Where
 from clue_cli.pairing import score_files
-from clue_cli.registry import restore_task
+from clue_cli.registry import find_task, restore_task
 from clue_cli.scoring import score
-from clue_cli.sources import Row, Source
+from clue_cli.sources import Row, Source, locate
 from tasks.chid import TASK as CHID
 from tasks.families.cloze import CROWDED, UNUSED, Cloze, Scores, assigned, parts
 from tasks.fewclue_chid import TASK as FEW
@@ -377,3 +377,30 @@ def test_fewclues_files_are_read_whole(shared: Path) -> None:
         if split == "test":
             assert Counter(e.gold for e in examples) == {(index,): 286 for index in range(7)}
         assert all((e.gold is None) == (split == "test_hidden") for e in examples)
+
+
+def test_an_own_task_of_blanks_is_declared_without_labels(tmp_path: Path) -> None:
+    (tmp_path / "task.toml").write_text('family = "cloze"\n')
+    write(tmp_path, "train.jsonl", {"content": "祝你#idiom1#。", "candidates": IDIOMS, "answers": {"#idiom1#": 2}})
+    task: Any = find_task(str(tmp_path))
+    [found] = task.read(Source.open(tmp_path), "train", Tally())
+    assert (found.texts, found.gold) == (("祝你#idiom1#。", *IDIOMS), (2,))
+
+
+@pytest.mark.parametrize("task", [CHID, FEW])
+def test_the_shipped_samples_have_the_official_form(task: Cloze) -> None:
+    source, sample = locate(task.name, None)
+    assert sample
+    for split in task.files:
+        tally = Tally()
+        examples = list(task.read(source, split, tally))
+        assert not tally.counts
+        assert len(examples) >= 20
+        assert {len(parts(e)[1]) for e in examples} == {10 if task.numbered else 7}
+        assert all(
+            (e.gold is None) == (split.startswith("test") and split not in task.labelled_tests) for e in examples
+        )
+        tags = [tag for e in examples for tag in task.submission_ids(e)]
+        assert len(set(tags)) == len(tags)
+    if task.numbered:
+        assert task.files_of(source, "dev") == ("dev.json", "dev_answer.json")

@@ -74,8 +74,9 @@ def test_equal_events_and_arguments_count_once_others_stay_in_order() -> None:
 
 
 def test_the_value_of_an_enumerated_role_has_no_place() -> None:
-    entry = {"event_type": "上市", "trigger": "上市", "trigger_start_index": 17,
-             "arguments": [{"role": "环节", "argument": "正式上市"}, {"role": "公司", "argument": "甲公司", "argument_start_index": 12}]}  # fmt: skip
+    company = {"role": "公司", "argument": "甲公司", "argument_start_index": 12}
+    arguments = [{"role": "环节", "argument": "正式上市"}, company]
+    entry = {"event_type": "上市", "trigger": "上市", "trigger_start_index": 17, "arguments": arguments}
     [got] = read({"event_list": [entry]}).gold
     assert got.arguments == (Argument("环节", "正式上市", NOWHERE), Argument("公司", "甲公司", 12))
 
@@ -125,20 +126,26 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"event_list": [], "events": []}, "both 'event_list' and 'events' are given"),
     ({"event_list": [official(event_type="并购")]}, r"event_list\[0\]\.event_type: unknown event type '并购'"),
     ({"event_list": [official(event_type=None)]}, r"event_type: the event type must be a string, found null"),
-    ({"event_list": [official(), official(trigger=None)]}, r"event_list\[1\]\.trigger: an event of 收购 has no trigger .*schema"),
+    ({"event_list": [official(), official(trigger=None)]},
+     r"event_list\[1\]\.trigger: an event of 收购 has no trigger .*schema"),
     ({"event_list": [official(trigger="")]}, r"\.trigger: words of the text were expected"),
     ({"event_list": [official(trigger=["收购"])]}, r"\.trigger: words of the text were expected, found the list"),
-    ({"event_list": [official(trigger_start_index=7)]}, r"trigger_start_index: at character 7 the text has '购乙', not '收购' .*character 6"),
+    ({"event_list": [official(trigger_start_index=7)]},
+     r"trigger_start_index: at character 7 the text has '购乙', not '收购' .*character 6"),
     ({"event_list": [official(trigger="并购", trigger_start_index=None)]}, r"\.trigger: '并购' is not in the text"),
     ({"event_list": [official(event_type="停产", arguments=[])]}, r"schema says that events of 停产 have no trigger"),
     ({"event_list": [official(arguments=None)]}, r"arguments: a list of arguments was expected, found null"),
-    ({"event_list": [official(arguments={"买方": "甲公司"})]}, r"arguments: a list of arguments was expected, found the object"),
+    ({"event_list": [official(arguments={"买方": "甲公司"})]},
+     r"arguments: a list of arguments was expected, found the object"),
     ({"event_list": [official(arguments=[None])]}, r"arguments\[0\]: an argument was expected, found null"),
     ({"event_list": [argument(role="买家")]}, r"arguments\[0\]\.role: unknown role of 收购 '买家'"),
     ({"event_list": [argument(role="公司")]}, r"unknown role of 收购 '公司'"),
-    ({"event_list": [argument(argument=None)]}, r"arguments\[0\]\.argument: words of the text were expected, found null"),
-    ({"event_list": [argument(argument={"text": "甲"})]}, r"\.argument: words of the text were expected, found the object"),
-    ({"event_list": [argument(argument="丙公司")]}, r"at character 0 the text has '甲公司', not '丙公司' \(it is not in the text\)"),
+    ({"event_list": [argument(argument=None)]},
+     r"arguments\[0\]\.argument: words of the text were expected, found null"),
+    ({"event_list": [argument(argument={"text": "甲"})]},
+     r"\.argument: words of the text were expected, found the object"),
+    ({"event_list": [argument(argument="丙公司")]},
+     r"at character 0 the text has '甲公司', not '丙公司' \(it is not in the text\)"),
     ({"event_list": [argument(argument="丙公司", argument_start_index=None)]}, r"'丙公司' is not in the text"),
     ({"event_list": [argument(argument_start_index=1)]}, r"argument_start_index: at character 1 .*character 0"),
     ({"event_list": [argument(argument_start_index=-3)]}, "at character -3"),
@@ -152,7 +159,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"events": [{"event_type": "停产", "arguments": [{"role": "公司", "text": "甲公司", "start": 0, "end": 2}]}]},
      r"events\[0\]\.arguments\[0\]\.end: 3 was expected, .*exclusive"),
     ({"events": [{"event_type": "停产", "arguments": [{"role": "公司"}]}]}, r"\.text: words of the text were expected"),
-    ({"events": [{"event_type": "收购", "trigger": "收购", "arguments": []}]}, r"events\[0\]\.trigger: .*found the text"),
+    ({"events": [{"event_type": "收购", "trigger": "收购", "arguments": []}]},
+     r"events\[0\]\.trigger: .*found the text"),
     ({"events": [{"event_type": "停产", "arguments": [], "probability": "1"}]}, r"probability: a number was expected"),
     ({"text": "", "event_list": []}, "text is empty"),
     ({"text": None, "event_list": []}, "a text was expected, found null"),
@@ -195,7 +203,8 @@ def test_of_many_types_only_the_near_ones_are_named() -> None:
 
 def test_title_and_text_are_read_together() -> None:
     data = {"title": "甲公司上市", "text": "昨日，乙公司停产。", "event_list": [
-        {"event_type": "上市", "trigger": "上市", "arguments": [{"role": "公司", "argument": "甲公司"}, {"role": "环节", "argument": "正式上市"}]},
+        {"event_type": "上市", "trigger": "上市",
+         "arguments": [{"role": "公司", "argument": "甲公司"}, {"role": "环节", "argument": "正式上市"}]},
         {"event_type": "停产", "arguments": [{"role": "公司", "argument": "乙公司"}]},
     ]}  # fmt: skip
     got = UNPLACED.example(row(data), 0, labelled=True)
@@ -244,7 +253,8 @@ def test_words_are_located_where_the_rule_says(text: str, words: list[str], anch
 
 def test_a_prediction_in_the_official_form_needs_no_trigger_and_no_offsets() -> None:
     data = {"id": "a1", "event_list": [
-        {"event_type": "上市", "arguments": [{"role": "公司", "argument": "甲公司"}, {"role": "环节", "argument": "正式上市"}]},
+        {"event_type": "上市",
+         "arguments": [{"role": "公司", "argument": "甲公司"}, {"role": "环节", "argument": "正式上市"}]},
         {"event_type": "停产", "arguments": [{"role": "公司", "argument": "没有的词"}, {"role": "公司", "argument": ""}]},
     ]}  # fmt: skip
     answer = TASK.read_prediction(row(data), example(TEXT)).answer
@@ -285,8 +295,8 @@ def test_the_official_prediction_file(tmp_path: Path) -> None:
 # -------------------------------------------------------------------- schemas
 
 ROWS: list[dict[str, Any]] = [
-    {"event_type": "收购", "role_list": [{"role": "买方"}, {"role": "卖方"}, {"role": "标的"}, {"role": "时间"}], "id": "9"},
-    {"event_type": "上市", "role_list": [{"role": "公司"}, {"role": "环节", "enum_items": list(STAGES)}], "class": "财经"},
+    {"event_type": "收购", "role_list": [{"role": role} for role in SCHEMA["收购"]], "id": "9"},
+    {"event_type": "上市", "class": "x", "role_list": [{"role": "公司"}, {"role": "环节", "enum_items": list(STAGES)}]},
     {"event_type": "停产", "role_list": [{"role": "公司"}], "trigger": False},
 ]  # fmt: skip
 

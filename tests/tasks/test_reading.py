@@ -8,7 +8,7 @@ import random
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from clue_cli.contract import Answering, Example, Feature, Limits, Prediction, T
 from clue_cli.encoders import text as text_module
 from clue_cli.encoders.text import HFTextEncoder
 from clue_cli.errors import RowError, UserError, Where
+from clue_cli.hub import HubSource
 from clue_cli.registry import find_task
 from clue_cli.sources import Row, Source
 from tasks.families import reading, squad, windows
@@ -161,6 +162,19 @@ def test_documents_and_flat_rows_are_read_alike(tmp_path: Path) -> None:
         assert [(e.id, e.texts, e.gold, e.number) for e in flat] == [(e.id, e.texts, e.gold, e.number) for e in nested]
     assert nested[0].gold == (Answer("王明", 6, 8),)
     assert nested[1].gold == (Answer("上海", 3, 5),)
+
+
+def test_the_hub_has_rows_with_answers_in_two_lists() -> None:
+    rows = [
+        {"id": "Q0", "question": "谁？", "context": "王明在上海", "answers": {"text": ["王明"], "answer_start": [0]}},
+        {"id": "Q1", "question": "哪？", "context": "王明在上海", "answers": {"text": ["上海"], "answer_start": [2]}},
+    ]
+
+    class Split(list[dict[str, Any]]):
+        features: ClassVar[dict[str, Any]] = {}
+
+    examples = list(CMRC.read(HubSource(config="cmrc2018", splits={"train": Split(rows)}), "train", Tally()))
+    assert [e.gold for e in examples] == [(Answer("王明", 0, 2),), (Answer("上海", 3, 5, squad.SHIFTED),)]
 
 
 def test_a_test_split_has_no_gold_whatever_stands_there(tmp_path: Path) -> None:
