@@ -11,7 +11,6 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 from clue_cli import console
@@ -325,7 +324,7 @@ def as_document(board: Leaderboard) -> dict[str, Any]:
 
 def as_html(board: Leaderboard) -> str:
     """A page that needs nothing beside itself."""
-    from jinja2 import Environment, StrictUndefined
+    from clue_cli.pages import render
 
     view, sections = View(board), []
     for title, rows in (("Runs", board.rows), (PUBLISHED, board.references)):
@@ -333,10 +332,12 @@ def as_html(board: Leaderboard) -> str:
         if keys:
             body = [(*view.system(row), row.source, [view.cell(row, key) for key in keys]) for row in rows]
             sections.append({"title": title, "heads": [view.header(key) for key in keys], "rows": body})
-    text = (resources.files("clue_cli") / "templates" / "leaderboard.html").read_text(encoding="utf-8")
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return page.from_string(text).render(
-        split=board.split, sections=sections, footnotes=view.footnotes(), remarks=view.remarks()
+    return render(
+        "leaderboard.html",
+        split=board.split,
+        sections=sections,
+        footnotes=view.footnotes(),
+        remarks=view.remarks(),
     )
 
 

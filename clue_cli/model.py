@@ -23,16 +23,65 @@ from clue_cli.attention import use_short_attention
 from clue_cli.batching import collate, to_device
 from clue_cli.contract import FORMAT_VERSION, Limits
 from clue_cli.errors import UserError
-from clue_cli.model_settings import SETTINGS, ModelSettings, read_settings
+from clue_cli.model_settings import ONNX, SETTINGS, ModelSettings, read_settings, settings_of, weights_format
 from clue_cli.precision import choose_device, choose_precision, compute_in_bf16
 
 if TYPE_CHECKING:
     from clue_cli.contract import Answering, Feature, Recipe, Task
     from clue_cli.encoders.loading import Encoder
-    from heads.base import Head
+    from clue_cli.encoders.text import HFTextEncoder
+    from heads.base import Head, HeadOutput
 
 
-class Model(nn.Module):
+class BaseModel:
+    """What prediction needs of a model, whatever computes its scores: PyTorch (`Model`) or onnxruntime (an export)."""
+
+    task: Task
+    head: Head
+    settings: ModelSettings
+    text_encoder: HFTextEncoder
+    limits: Limits
+    device: torch.device
+    precision: str
+
+    @property
+    def segments(self) -> str:
+        """ "pair" or "zero": how token types tell the texts of a pair apart."""
+        return self.settings.segments
+
+    @property
+    def threshold(self) -> float | None:
+        """The threshold tuned for this run, None for the head's own."""
+        return self.settings.threshold
+
+    def batch(self, features: Sequence[Feature]) -> dict[str, Tensor]:
+        """The features as padded tensors on the model's device."""
+        return to_device(collate(self.task, features, self.text_encoder.pad_id), self.device)
+
+    def output(self, batch: Mapping[str, Tensor]) -> HeadOutput:
+        """The head's scores for a batch."""
+        raise NotImplementedError
+
+    def predict(self, features: Sequence[Feature], options: Answering) -> list[Any]:
+        """What the head decodes for each feature, in order, on the host.
+
+        In a sweep a head whose answers at several thresholds are not nested gives a tuple, one entry a threshold.
+        """
+        with torch.inference_mode():
+            batch = self.batch(features)
+            return self.decode(self.output(batch), batch, options)
+
+    def decode(self, output: HeadOutput, batch: Mapping[str, Tensor], options: Answering) -> list[Any]:
+        """What `predict` makes of the head's scores."""
+        from heads.base import DecodeOptions
+
+        if options.sweep and not self.head.nested:
+            each = [self.head.decode(output, batch, DecodeOptions(threshold=t)) for t in options.sweep]
+            return list(zip(*each, strict=True))
+        return list(self.head.decode(output, batch, DecodeOptions(threshold=options.threshold)))
+
+
+class Model(BaseModel, nn.Module):
     """A task's encoder and head.
 
     task, head, text_encoder, limits, segments and threshold are what prediction needs; see `predict`.
@@ -47,16 +96,6 @@ class Model(nn.Module):
         self.precision = "float32"
         if "pre_norm" in head.needs:
             encoder.prepare_pre_norm()
-
-    @property
-    def segments(self) -> str:
-        """ "pair" or "zero": how token types tell the texts of a pair apart."""
-        return self.settings.segments
-
-    @property
-    def threshold(self) -> float | None:
-        """The threshold tuned for this run, None for the head's own."""
-        return self.settings.threshold
 
     @classmethod
     def build(
@@ -117,26 +156,12 @@ class Model(nn.Module):
             hidden["last"] = last.float() if last.dtype == torch.bfloat16 else last
         return self.head(hidden, batch, want_loss=want_loss)
 
-    def batch(self, features: Sequence[Feature]) -> dict[str, Tensor]:
-        """The features as padded tensors on the model's device."""
-        return to_device(collate(self.task, features, self.text_encoder.pad_id), self.device)
-
-    def predict(self, features: Sequence[Feature], options: Answering) -> list[Any]:
-        """What the head decodes for each feature, in order, on the host.
-
-        In a sweep a head whose answers at several thresholds are not nested gives a tuple, one entry a threshold.
-        """
-        from heads.base import DecodeOptions
-
+    def output(self, batch: Mapping[str, Tensor]) -> HeadOutput:
+        """The head's scores for a batch, without dropout."""
         if self.training:
             self.eval()
-        with torch.inference_mode():
-            batch = self.batch(features)
-            output = self.forward(batch)
-            if options.sweep and not self.head.nested:
-                each = [self.head.decode(output, batch, DecodeOptions(threshold=t)) for t in options.sweep]
-                return list(zip(*each, strict=True))
-            return list(self.head.decode(output, batch, DecodeOptions(threshold=options.threshold)))
+        found: HeadOutput = self.forward(batch)
+        return found
 
     def save(self, directory: Path) -> None:
         """Write the model to `directory`, whole or not at all: beside, flushed, then in the place of an older one."""
@@ -164,7 +189,12 @@ class Model(nn.Module):
         """Write `clue.json` alone (a tuned threshold changes nothing else)."""
         from clue_cli.files import atomic_write
 
-        document = {
+        with atomic_write(directory / SETTINGS) as file:
+            json.dump(self.document(), file, ensure_ascii=False, indent=1)
+
+    def document(self) -> dict[str, Any]:
+        """What `clue.json` holds: everything beside the weights."""
+        return {
             "format": FORMAT_VERSION,
             "task": self.task.to_config(),
             "head": self.settings.head,
@@ -176,8 +206,6 @@ class Model(nn.Module):
             "threshold": self.settings.threshold,
             "encoder": {"name": self.encoder.name, "sha256": self.encoder.sha256},
         }
-        with atomic_write(directory / SETTINGS) as file:
-            json.dump(document, file, ensure_ascii=False, indent=1)
 
     @classmethod
     def load(cls, directory: Path) -> Model:
@@ -187,25 +215,25 @@ class Model(nn.Module):
 
         document = read_settings(directory)
         task = restore_task(document["task"])
-        try:
-            settings = ModelSettings(
-                head=document["head"],
-                pooling=document["pooling"],
-                segments=document["segments"],
-                max_length=int(document["max_length"]),
-                overlap=int(document["overlap"]),
-                threshold=None if document["threshold"] is None else float(document["threshold"]),
-            )
-            config = dict(document["head_config"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"not a model of clue's: {error!r}", where=str(directory / SETTINGS)) from error
+        settings, config = settings_of(document, directory)
         encoder = load_encoder(str(directory / "encoder"))
         # The run's own copy of the weights has another hash than the encoder that the training began with.
         origin = document.get("encoder", {})
         encoder.name, encoder.sha256 = origin.get("name", encoder.name), origin.get("sha256", encoder.sha256)
-        head = _head_class(task, settings.head)(encoder.hidden_size, **config)
-        _load_head(head, directory / "head.safetensors")
+        head = load_head(task, settings.head, encoder.hidden_size, config, directory)
         return cls(task, encoder, head, settings).eval()
+
+
+def load_model(directory: Path, device: str | None = None, precision: str | None = None) -> BaseModel:
+    """The model in `directory`, a run's or an export, ready on `device` (None: the best) in `precision` (the fastest).
+
+    UserError names what is missing or wrong.
+    """
+    if weights_format(read_settings(directory), directory) == ONNX:
+        from clue_cli.export.onnx_model import OnnxModel
+
+        return OnnxModel.load(directory, device, precision)
+    return Model.load(directory).to_device(device, precision)
 
 
 @contextmanager
@@ -233,6 +261,13 @@ def _head_class(task: Task, head: str) -> Any:
     if head not in task.heads:
         raise UserError(did_you_mean(head, task.heads, f"head of {task.name}"), where="--head")
     return load_object(task.heads[head])
+
+
+def load_head(task: Task, name: str, hidden_size: int, config: dict[str, Any], directory: Path) -> Head:
+    """The head called `name` with the weights in `directory`; UserError where they are missing or not this head's."""
+    head: Head = _head_class(task, name)(hidden_size, **config)
+    _load_head(head, directory / "head.safetensors")
+    return head
 
 
 def _load_head(head: nn.Module, path: Path) -> None:

@@ -12,6 +12,9 @@ from clue_cli.errors import UserError
 
 SETTINGS = "clue.json"
 
+SAFETENSORS, ONNX = "safetensors", "onnx"
+"""Forms that a model's weights can have; `format_of_weights` says it where it is not the first."""
+
 
 @dataclass(frozen=True)
 class ModelSettings:
@@ -23,6 +26,30 @@ class ModelSettings:
     max_length: int
     overlap: int
     threshold: float | None = None
+
+
+def weights_format(document: dict[str, Any], directory: Path) -> str:
+    """The form of the weights beside a `clue.json`; UserError for one that this program does not know."""
+    form = document.get("format_of_weights", SAFETENSORS)
+    if form not in (SAFETENSORS, ONNX):
+        raise UserError(f"weights in the form {form!r} are not known here", where=str(directory), hint="update clue")
+    return str(form)
+
+
+def settings_of(document: dict[str, Any], directory: Path) -> tuple[ModelSettings, dict[str, Any]]:
+    """The settings in a `clue.json`, and the arguments of its head; UserError where something is missing or wrong."""
+    try:
+        settings = ModelSettings(
+            head=document["head"],
+            pooling=document["pooling"],
+            segments=document["segments"],
+            max_length=int(document["max_length"]),
+            overlap=int(document["overlap"]),
+            threshold=None if document["threshold"] is None else float(document["threshold"]),
+        )
+        return settings, dict(document["head_config"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"not a model of clue's: {error!r}", where=str(directory / SETTINGS)) from error
 
 
 def read_settings(directory: Path) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from clue_cli.pipeline import Processes, Workers, read_ahead
 
 if TYPE_CHECKING:
     from clue_cli.contract import Example, Feature, Prediction, Task
-    from clue_cli.model import Model
+    from clue_cli.model import BaseModel
 
 LOOKAHEAD = 2048
 """Examples that are sorted by length together. More would hardly save padding and cost memory."""
@@ -93,13 +93,13 @@ def token_batches(features: Sequence[Feature], tokens: int) -> list[list[int]]:
 class Predictor:
     """Answers for examples, with one loaded model.
 
-    model:   see `clue_cli.model.Model`.
+    model:   a run's or an export's; see `clue_cli.model.BaseModel`.
     tokens:  of one batch, padding included; None takes the default of the model's device.
     tally:   where texts that were cut and windows that were left out are counted.
     """
 
     def __init__(
-        self, model: Model, *, tokens: int | None = None, tally: Tally | None = None, processes: Processes | None = None
+        self, model: BaseModel, *, tokens: int | None = None, tally: Tally | None = None, processes: Processes | None = None
     ) -> None:
         self.model = model
         self.task: Task = model.task
@@ -118,17 +118,15 @@ class Predictor:
         tokens: int | None = None,
         tally: Tally | None = None,
     ) -> Predictor:
-        """The model of a run directory, ready on `device` (None: the best at hand) in `precision` (None: the fastest).
+        """The model of a run or an export, ready on `device` (None: the best at hand) in `precision` (None: the fastest).
 
         UserError where the directory is missing or not a run's.
         """
         directory = model_directory(run)
         processes = Processes.current()
-        from clue_cli.model import Model
+        from clue_cli.model import load_model
 
-        model = Model.load(directory)
-        model.to_device(device, precision)
-        return cls(model, tokens=tokens, tally=tally, processes=processes)
+        return cls(load_model(directory, device, precision), tokens=tokens, tally=tally, processes=processes)
 
     def answering(self, *, threshold: float | None = None, top_k: int = 1) -> Answering:
         """The options of an answer, checked: the run's own threshold where none is given.

@@ -1,6 +1,7 @@
 """PyTorch heads and decoders of the CLUE and LIC2020 baselines; each can be used alone, without the rest of clue.
 
     heads.classification          Classification            one label a text or pair
+    heads.choice                  Choice                    which of the choices of a question, of any number
     heads.tagging                 SoftmaxTagging            BIO tags, token by token
     heads.crf                     CRFTagging                BIO tags, linear-chain CRF
     heads.globalpointer           GlobalPointer             typed spans, nested and overlapping

@@ -78,12 +78,12 @@ class EventGPLinker(Head):
         threshold = self.default_threshold if options.threshold is None else options.threshold
         scores: EventScores = output.scores
         with torch.no_grad(), full_precision(scores.spans.shared):
-            valid = valid_pairs(batch["text_mask"])
             most = min(options.max_candidates, MAX_SPANS)
-            spans = factorised_spans(*scores.spans, valid, threshold, most)
+            spans = factorised_spans(*scores.spans, batch["text_mask"], threshold, most)
             best = BestSpans(len(spans), MAX_LINKS, threshold, scores.heads.shared)
-            for pairs in _pairs(spans, max(1, block_elements(valid.device) // 8)):
-                _add_linked(best, torch.from_numpy(pairs).to(valid.device), scores, threshold)
+            device = scores.heads.shared.device
+            for pairs in _pairs(spans, max(1, block_elements(device) // 8)):
+                _add_linked(best, torch.from_numpy(pairs).to(device), scores, threshold)
             return _answers(best, spans)
 
 

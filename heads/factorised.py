@@ -36,7 +36,8 @@ class FactorisedScorer(nn.Module):
     """`s_h(i, j) = <R_i q_i, R_j k_j> / sqrt(d) + (e_i[2h+1] + e_j[2h]) / 2` for types h (Su 2022, kexue.fm 8877).
 
     z = one dense layer of 2d outputs on the dropped-out last layer; q its even, k its odd components, turned by the
-    position (RoPE) unless `rotary` is False; e a dense layer of 2H outputs on the z that is not turned.
+    position (RoPE) unless `rotary` is False; e a dense layer of 2H outputs on the z that is not turned. Its bias starts
+    at `start_score`, about which all scores then lie before training (0 in the reference).
     Raises ValueError if `head_size` is odd and `rotary` is on.
     """
 
@@ -48,6 +49,7 @@ class FactorisedScorer(nn.Module):
         rotary: bool = True,
         bias: bool = True,
         dropout: float = 0.0,
+        start_score: float = 0.0,
     ) -> None:
         super().__init__()
         if rotary and head_size % 2:
@@ -56,11 +58,14 @@ class FactorisedScorer(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.project = dense(hidden_size, 2 * head_size, std=hidden_size**-0.5, bias=bias)
         self.types_of = dense(2 * head_size, 2 * types, std=(2 * head_size) ** -0.5, bias=bias)
+        if bias:
+            nn.init.constant_(self.types_of.bias, start_score)
 
     def factors(self, last: Tensor) -> Factors:
         """The three factors of the scores, float32 (float64 for float64), from the last layer (B, L, H)."""
         projected = apply_dense(self.project, self.dropout(last))
-        ends = float32(apply_dense(self.types_of, projected)) / 2
+        ends = float32(apply_dense(self.types_of, projected)).view(*last.shape[:2], self.types, 2)
+        end, start = (half / 2 for half in ends.unbind(-1))  # each contiguous from here on
         vectors = float32(projected).view(*last.shape[:2], self.head_size, 2)
         queries, keys = vectors[..., 0] * self.head_size**-0.5, vectors[..., 1]
         if self.rotary:
@@ -68,4 +73,4 @@ class FactorisedScorer(nn.Module):
             queries, keys = rotate(queries, angles), rotate(keys, angles)
         with full_precision(queries):
             shared = queries @ keys.transpose(-1, -2)
-        return Factors(shared, ends[..., 1::2], ends[..., 0::2])
+        return Factors(shared, start, end)

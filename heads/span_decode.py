@@ -15,7 +15,7 @@ from torch import Tensor
 
 from heads.base import Spans
 from heads.layers import full_precision
-from heads.span_loss import block_elements
+from heads.span_loss import block_elements, valid_pairs
 
 MANY_BLOCKS = 4
 """Blocks of lines that a trained model does not fill: beyond, lines are taken by their promise, round by round."""
@@ -85,40 +85,62 @@ def dense_spans(
 
 
 def factorised_spans(
-    A: Tensor, b: Tensor, c: Tensor, valid: Tensor, threshold: float, max_candidates: int, *, ordered: bool = True
+    A: Tensor, b: Tensor, c: Tensor, text_mask: Tensor, threshold: float, max_candidates: int, *, ordered: bool = True
 ) -> list[Spans]:
     """The same for the scores `A[i,j] + b[i,h] + c[j,h]`, without writing them out.
 
-    A (B, L, L), b and c (B, L, H), valid (B, L, L) bool; `ordered` says that valid pairs have start <= end. A line
-    (i, h) can hold a span over the threshold only if `b[i,h] + max_j A[i,j] + max_{j >= i} c[j,h]` is over it; only
-    such lines are scored. Rounding is monotone and bound and score are added in one order, so no span is missed.
+    A (B, L, L), b and c (B, L, H), text_mask (B, L) bool: spans start and end on text, with start <= end if `ordered`.
+    A line (i, h) can hold a span over the threshold only if `b[i,h] + max_j A[i,j] + max_{j >= i} c[j,h]` is over it,
+    and a type h only if the sum of all three maxima is. Only such lines are scored. Rounding is monotone, and bounds
+    and scores are added in one order, so no span is missed.
 
-    Where more than `MANY_BLOCKS` blocks of lines are promising (an untrained model), they are taken most promising
-    first, until no other can hold a span better than the worst that is kept; the rest is only counted.
+    Where very many lines are promising (an untrained model), they are taken most promising first, until no other can
+    hold a span better than the worst that is kept; the rest is only counted.
     """
     rows, length, types = b.shape
     with full_precision(A):
-        masked = torch.where(valid, A, float("-inf"))
-        usable = torch.where((masked.amax(1) > float("-inf"))[..., None], c, float("-inf"))
-        top_c = suffix_maximum(usable) if ordered else usable.amax(1, keepdim=True)
-        bound = ((masked.amax(2)[..., None] + top_c) + b).flatten(1)
+        masked, top_a = _text_only(A, text_mask, ordered)
         best = BestSpans(rows, max_candidates, threshold, A)
         block = max(1, block_elements(A.device) // length)
-        promising = bound > threshold
-        if int(promising.count_nonzero()) <= MANY_BLOCKS * block:
-            row, line = promising.nonzero().unbind(1)
-            _add_lines(best, masked, b, c, _sorted(row, line, bound[row, line]), block, threshold)
+        # Not "over": what is no number, where there is no text, rules nothing out.
+        row, kind = (~((top_a.amax(1)[:, None] + maximum(c)) + maximum(b) <= threshold)).nonzero().unbind(1)
+        lines: Tensor | None = None
+        if len(row) <= MANY_BLOCKS * block:
+            ends = torch.where(text_mask[row], c[row, :, kind], float("-inf"))
+            bound = (top_a[row] + (suffix_maximum(ends) if ordered else ends.amax(1, keepdim=True))) + b[row, :, kind]
+            number, start = (bound > threshold).nonzero().unbind(1)
+            lines = _sorted(torch.stack((row[number], start, kind[number]), 1), bound[number, start])
+        if lines is not None and len(lines) <= MANY_BLOCKS * block:
+            _add_lines(best, masked, b, c, lines, block, threshold)
         else:
-            best.seen = _count_over(masked, b, c, threshold)
-            columns = c.transpose(1, 2).contiguous().transpose(1, 2)
-            most = max(1, min(MANY_BLOCKS * block // rows, length * types))
-            while len(lines := _take_lines(bound, best.bar, most)):
-                _add_lines(best, masked, b, columns, lines, block, None)
+            _add_best_lines(best, masked, b, c, text_mask, block, threshold, ordered)
     return best.spans(types, length)
 
 
+def _text_only(A: Tensor, text_mask: Tensor, ordered: bool) -> tuple[Tensor, Tensor]:
+    """`A`, -inf where a pair is not of two text tokens or, if `ordered`, ends before it starts; its `amax(2)`."""
+    # To add 0 or -inf is several times faster on a processor than to choose by a bool.
+    text = torch.zeros(text_mask.shape, dtype=A.dtype, device=A.device).masked_fill_(~text_mask, float("-inf"))
+    masked = A + text[:, None]
+    if ordered:
+        masked += torch.full_like(A[0], float("-inf")).tril_(-1)
+    masked += text[:, :, None]
+    top = masked.amax(2)
+    if bool(top.isnan().any()):  # what is no number may stand where there is no text
+        masked = torch.where(valid_pairs(text_mask, ordered=ordered), A, float("-inf"))
+        top = masked.amax(2)
+    return masked, top
+
+
+def maximum(x: Tensor) -> Tensor:
+    """`x.amax(1)` of x (B, L, H), several times faster on a processor."""
+    while (length := x.shape[1]) > 1:
+        x = torch.maximum(x[:, : (length + 1) // 2], x[:, length // 2 :])
+    return x[:, 0]
+
+
 def suffix_maximum(x: Tensor) -> Tensor:
-    """`max(x[:, i:])` for every i, of x (B, L, H): in log2(L) passes."""
+    """`max(x[:, i:])` for every i, of x (B, L, ...): in log2(L) passes."""
     result, other = x.clone(), torch.empty_like(x)
     step = 1
     while step < x.shape[1]:
@@ -128,51 +150,60 @@ def suffix_maximum(x: Tensor) -> Tensor:
     return result
 
 
-def _take_lines(bound: Tensor, bar: Tensor, most: int) -> Tensor:
-    """The lines (M, 2) of the `most` best bounds of each row that are over its bar; `bound` forgets them."""
-    values, lines = bound.topk(most, dim=1)
-    bound.scatter_(1, lines, float("-inf"))
-    row, place = (values > bar[:, None]).nonzero().unbind(1)
-    return _sorted(row, lines[row, place], values[row, place])
-
-
-def _sorted(row: Tensor, line: Tensor, bound: Tensor) -> Tensor:
-    """(row, line) (M, 2), the most promising first: the bar of a row rises early."""
-    return torch.stack((row, line), 1)[torch.sort(bound, descending=True, stable=True).indices]
+def _sorted(lines: Tensor, bound: Tensor) -> Tensor:
+    """The lines (M, 3), the most promising first: the bar of a row rises early."""
+    return lines[torch.sort(bound, descending=True, stable=True).indices]
 
 
 def _add_lines(
     best: BestSpans, A: Tensor, b: Tensor, c: Tensor, lines: Tensor, block: int, threshold: float | None
 ) -> None:
-    """Score the lines (M, 2) of (row, start * H + type) and add what is over the bar; A is -inf where not valid.
+    """Score the lines (M, 3) of (row, start, type) and add what is over the bar; A is -inf where a pair is not valid.
 
     With a threshold what is over it is counted as seen.
     """
-    length, types = b.shape[1:]
-    columns = c.transpose(1, 2)
+    length = b.shape[1]
     for low in range(0, len(lines), block):
-        r, line = lines[low : low + block].unbind(1)
-        i, h = line // types, line % types
-        scores = (A[r, i] + columns[r, h]) + b[r, i, h][:, None]
+        row, start, kind = lines[low : low + block].unbind(1)
+        scores = (A[row, start] + c[row, :, kind]) + b[row, start, kind][:, None]
         if threshold is not None:
-            best.seen.index_add_(0, r, (scores > threshold).sum(1))
-        place, end = (scores > best.bar[r][:, None]).nonzero().unbind(1)
-        if len(place):
-            best.add(r[place], (h[place] * length + i[place]) * length + end, scores[place, end])
+            best.seen.index_add_(0, row, (scores > threshold).sum(1))
+        line, end = (scores > best.bar[row][:, None]).nonzero().unbind(1)
+        if len(line):
+            best.add(row[line], (kind[line] * length + start[line]) * length + end, scores[line, end])
 
 
-def _count_over(A: Tensor, b: Tensor, c: Tensor, threshold: float) -> Tensor:
-    """How many spans of each row score over the threshold (B,); A is -inf where not valid."""
+def _add_best_lines(
+    best: BestSpans, A: Tensor, b: Tensor, c: Tensor, text_mask: Tensor, block: int, threshold: float, ordered: bool
+) -> None:
+    """Add the spans of all lines, in rounds of the most promising, until none is left that could be better."""
+    rows, length, types = b.shape
+    best.seen = _count_over(A, b, c, threshold, ordered)
+    ends = torch.where(text_mask[..., None], c, float("-inf"))
+    top_c = suffix_maximum(ends) if ordered else ends.amax(1, keepdim=True)
+    bound = torch.where(text_mask[..., None], (A.amax(2)[..., None] + top_c) + b, float("-inf")).flatten(1)
+    # Lines of one type lie together: whole columns are read.
+    columns = c.transpose(1, 2).contiguous().transpose(1, 2)
+    most = max(1, min(MANY_BLOCKS * block // rows, length * types))
+    while True:
+        values, found = bound.topk(most, dim=1)
+        bound.scatter_(1, found, float("-inf"))
+        row, place = (values > best.bar[:, None]).nonzero().unbind(1)
+        if not len(row):
+            return
+        line = found[row, place]
+        lines = _sorted(torch.stack((row, line // types, line % types), 1), values[row, place])
+        _add_lines(best, A, b, columns, lines, block, None)
+
+
+def _count_over(A: Tensor, b: Tensor, c: Tensor, threshold: float, ordered: bool) -> Tensor:
+    """How many spans of each row score over the threshold (B,); A is -inf where a pair is not valid."""
     rows, length, types = b.shape
     counts = torch.zeros(rows, dtype=torch.int64, device=A.device)
     step = max(1, block_elements(A.device) // (length * types))
     for row in range(rows):
         for low in range(0, length, step):
-            starts = slice(low, low + step)
-            # Ordered pairs end no earlier than they start.
-            used = (A[row, starts] > float("-inf")).any(0).nonzero()
-            if len(used):
-                ends = slice(int(used[0]), int(used[-1]) + 1)
-                scores = (A[row, starts, ends, None] + c[row, ends]).add_(b[row, starts, None])
-                counts[row] += torch.gt(scores, threshold, out=scores).sum(dtype=torch.float64).long()
+            starts, first = slice(low, low + step), low if ordered else 0
+            scores = (A[row, starts, first:, None] + c[row, first:]).add_(b[row, starts, None])
+            counts[row] += torch.gt(scores, threshold, out=scores).sum(dtype=torch.float64).long()
     return counts

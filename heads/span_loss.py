@@ -41,8 +41,13 @@ def block_elements(device: torch.device) -> int:
 
 def valid_pairs(text_mask: Tensor, *, ordered: bool = True) -> Tensor:
     """Pairs (B, L, L) bool of two text tokens, with start <= end if `ordered`."""
-    pairs = text_mask[:, :, None] & text_mask[:, None, :]
-    return pairs.triu() if ordered else pairs
+    # On a processor operations on bytes are many times faster than on bool.
+    text = text_mask.view(torch.uint8)
+    pairs = text[:, :, None] & text[:, None, :]
+    if ordered:
+        places = torch.arange(text.shape[1], device=text.device)
+        pairs &= (places[:, None] <= places).view(torch.uint8)
+    return pairs.view(torch.bool)
 
 
 def recomputed(function: Callable[..., Tensor], *inputs: Any) -> Tensor:

@@ -34,5 +34,6 @@ TASK = MultipleChoice(
     },
     counts={"train": 11_869, "dev": 3_816, "test1.0": 3_892, "test1.1": 1_625},
     submissions={"test1.0": "c310_predict.json", "test1.1": "c311_predict.json"},
+    recipes={"small": {"epochs": 2}},
     named_recipes={"clue-bert4keras": {"max_length": 512, "batch_size": 16}},
 )

@@ -16,6 +16,7 @@ with the choices that its docstring states; `duee:event` and `duee:argument` are
 The head `crf` is the baseline of LIC2020: every argument that it finds is an event of its own.
 """
 
+from tasks.families.base import OWN_FILES
 from tasks.families.event_schema import roles_of
 from tasks.families.events import Events
 
@@ -92,9 +93,9 @@ TASK = Events(
     组织行为-游行: 时间 地点 游行组织 游行人数
     """),
     files={
-        "train": ("duee_train.json", "train.json"),
-        "dev": ("duee_dev.json", "dev.json"),
-        "test": ("duee_test1.json", "duee_test2.json", "test1.json", "test.json"),
+        "train": ("duee_train.json", *OWN_FILES["train"]),
+        "dev": ("duee_dev.json", *OWN_FILES["dev"]),
+        "test": ("duee_test2.json", "duee_test1.json", *OWN_FILES["test"]),
     },
     counts={"train": 11_908, "dev": 1_498, "test": 15_000},
     official={

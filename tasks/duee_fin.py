@@ -15,6 +15,7 @@ Metric: `duee_fin:greedy`, the task's rule of matching events; its open points a
 all arguments of one event type are one event.
 """
 
+from tasks.families.base import OWN_FILES
 from tasks.families.event_schema import roles_of
 from tasks.families.events import Events
 
@@ -47,9 +48,9 @@ TASK = Events(
     optional_gold=True,
     flat_grouped=True,
     files={
-        "train": ("duee_fin_train.json", "train.json"),
-        "dev": ("duee_fin_dev.json", "dev.json"),
-        "test": ("duee_fin_test1.json", "duee_fin_test2.json", "test1.json", "test.json"),
+        "train": ("duee_fin_train.json", *OWN_FILES["train"]),
+        "dev": ("duee_fin_dev.json", *OWN_FILES["dev"]),
+        "test": ("duee_fin_test2.json", "duee_fin_test1.json", *OWN_FILES["test"]),
     },
     counts={"dev": 1_171},
     official={"duee_fin_dev.json": "ffc6dfb85f821e001d6d07437bde1000ce282aafc657cdf339e078e8232d0061"},

@@ -24,6 +24,10 @@ LINE = 16
 """Height of a line of text with the space around it."""
 DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (9, 3)), (0, (3, 1, 1, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
+LEFT = 46
+"""Room for the numbers beside an axis."""
+FEW_POINTS = 30
+"""A line of so many points shows each of them."""
 MOST_LABELS = 30
 """Labels of one chart; those with the most gold are kept."""
 
@@ -54,7 +58,7 @@ def looks(amount: int) -> list[Look]:
     return [Look(COLOURS[name], dashes, marker) for _, (name, dashes, marker) in zip(range(amount), ways, strict=False)]
 
 
-def _axes(figure: Figure, below: float, left: float = 46, top: float = 10, right: float = 12) -> Axes:
+def _axes(figure: Figure, below: float, left: float = LEFT, top: float = 10, right: float = 12) -> Axes:
     """Axes with room for their numbers, `below` units above the bottom."""
     width, height = figure.get_size_inches() * 72
     box = (left / width, below / height, (width - left - right) / width, (height - below - top) / height)
@@ -65,6 +69,12 @@ def _names(figure: Figure, axes: Axes, amount: int) -> None:
     """The names of several runs, one below the other under the plot."""
     if amount > 1:
         figure.legend(*axes.get_legend_handles_labels(), loc="lower left", borderaxespad=0.2, handlelength=3.4)
+
+
+def _steps(axes: Axes) -> None:
+    """The axis of optimiser steps, which are whole."""
+    axes.set_xlabel("step")
+    axes.xaxis.get_major_locator().set_params(integer=True)
 
 
 def _under(amount: int) -> float:
@@ -88,8 +98,12 @@ def losses(curves: Sequence[tuple[str, Curve]]) -> Chart | None:
         axes = _axes(figure, below)
         for (name, curve), look in zip(with_loss, looks(len(with_loss)), strict=True):
             steps, values = zip(*curve.loss, strict=True)
-            axes.plot(steps, values, color=look.colour, linestyle=look.dashes, linewidth=1.6, label=short(name, 56))
-        axes.set_xlabel("step")
+            marker = look.marker if len(steps) <= FEW_POINTS else ""
+            axes.plot(
+                steps, values, color=look.colour, linestyle=look.dashes, marker=marker, linewidth=1.6, markersize=4,
+                label=short(name, 56),
+            )  # fmt: skip
+        _steps(axes)
         _names(figure, axes, len(with_loss))
         ends = "; ".join(f"{name}: from {curve.loss[0][1]:.3g} to {curve.loss[-1][1]:.3g}" for name, curve in with_loss)
         svg = inline(figure, "loss", "Training loss by step", f"{ends}.")
@@ -129,7 +143,7 @@ def figures_by_epoch(curves: Sequence[tuple[str, Curve]], primary: str, split: s
             if curve.chosen is not None:
                 x, y = steps[curve.chosen], values[curve.chosen]
                 axes.plot([x], [y], marker="o", markersize=12, markerfacecolor="none", color=look.colour)
-        axes.set_xlabel("step")
+        _steps(axes)
         axes.set_ylabel("%")
         axes.margins(x=0.08, y=0.15)
         _names(figure, axes, len(scored))
@@ -189,8 +203,8 @@ def reliability(runs: Sequence[tuple[str, Calibration]]) -> Chart | None:
     below = _under(len(runs))
     title = "Confidence against being right"
     with drawing(WIDTH, 330 + below) as figure:
-        counts = _axes(figure, below, top=250 + 24)
-        axes = figure.add_axes((46 / WIDTH, (below + 84) / (330 + below), 342 / WIDTH, 236 / (330 + below)))
+        counts = _axes(figure, below, left=LEFT + 8, top=274)
+        axes = _axes(figure, below + 76, left=LEFT + 8)
         axes.plot([0, 100], [0, 100], color=COLOURS["faint"], linestyle=(0, (2, 2)), linewidth=1)
         for number, ((name, found), look) in enumerate(zip(runs, looks(len(runs)), strict=True)):
             _draw_bins(axes, counts, found, look, short(name, 56), (number, len(runs)))
@@ -201,6 +215,7 @@ def reliability(runs: Sequence[tuple[str, Calibration]]) -> Chart | None:
         axes.tick_params(labelbottom=False)
         counts.set_ylabel("answers")
         counts.set_xlabel("confidence, %")
+        figure.align_ylabels([axes, counts])
         _names(figure, axes, len(runs))
         text = "; ".join(f"{name}: expected calibration error {percent(found.error)} %" for name, found in runs)
         svg = inline(figure, "calibration", title, f"{text}. The diagonal is perfect calibration.")

@@ -23,6 +23,11 @@ class Interval:
     low: float
     high: float
 
+    @property
+    def known(self) -> bool:
+        """False where the bounds are the figure itself: nothing that was seen says how far it could move."""
+        return self.low < self.high
+
 
 @dataclass(frozen=True)
 class LabelFigures:

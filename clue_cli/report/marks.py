@@ -18,6 +18,8 @@ Status = Literal["right", "gold", "predicted"]
 
 WHOLE = 320
 """Characters of a text that is shown whole."""
+SHORT = 20
+"""Characters of a text that may share a line with others."""
 AROUND = 60
 """Characters that are shown on each side of a mark in a longer one."""
 MOST_MARKS = 24
@@ -48,6 +50,11 @@ class Marked:
 
     pieces: tuple[Piece, ...]
     unmarked: int = 0
+
+    @property
+    def short(self) -> bool:
+        """Whether several such texts (choices, candidates) may stand in one line."""
+        return sum(len(piece.text) + 8 * len(piece.tags) for piece in self.pieces) <= SHORT
 
 
 @dataclass(frozen=True)
@@ -126,11 +133,21 @@ def pieces(text: str, marks: Sequence[Mark]) -> Iterator[Piece]:
         over = [mark for mark in marks if mark.start <= start and end <= mark.end]
         statuses = tuple(sorted({mark.tag.status for mark in over}))
         ending = [mark.tag for mark in marks if mark.end == end and mark.start < end]
-        whole = Piece(text[start:end], statuses, tuple(dict.fromkeys(ending)))
+        whole = Piece(text[start:end], statuses, tuple(_once(ending)))
         if over or len(text) <= WHOLE:
             yield from _cut(whole, WHOLE, WHOLE)
         else:
             yield from _cut(whole, AROUND if start > 0 else 0, AROUND if end < len(text) else 0, bool(marks))
+
+
+def _once(tags: Sequence[Tag]) -> list[Tag]:
+    """Tags that say the same as one, with the highest probability."""
+    found: dict[tuple[str, str], Tag] = {}
+    for tag in tags:
+        known = found.setdefault((tag.status, tag.label), tag)
+        if (tag.probability or 0.0) > (known.probability or 0.0):
+            found[tag.status, tag.label] = tag
+    return list(found.values())
 
 
 def _cut(piece: Piece, head: int, tail: int, near: bool = True) -> Iterator[Piece]:

@@ -141,7 +141,8 @@ def _fitted(
     while waiting:
         for n in waiting:
             kept[n] = cut(asked[n].blank, max(budgets[n], 0))
-        entries = [(candidate, kept[n].text()) for n in waiting for candidate in asked[n].candidates]
+        contexts = {n: kept[n].text() for n in waiting}
+        entries = [(candidate, contexts[n]) for n in waiting for candidate in asked[n].candidates]
         encoded = iter(text_encoder.encode(entries, limits, windows=False, offsets=False, segments=segments))
         for n in waiting:
             done[n] = [next(encoded)[0] for _ in asked[n].candidates]

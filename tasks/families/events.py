@@ -89,8 +89,6 @@ class Events(TaskBase):
         "small": {"learning_rate": 1e-3, "epochs": 10},
         "base": {"learning_rate": 2e-5},
         "large": {"learning_rate": 1e-5},
-        "gplinker:base": {"head_learning_rate": 1e-4},
-        "gplinker:large": {"head_learning_rate": 1e-4},
         # As for entities: transitions start at zero and move too little at the encoder's rate.
         "crf:small": {"head_learning_rate": 1e-2},
         "crf:base": {"head_learning_rate": 1e-3},

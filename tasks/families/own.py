@@ -31,7 +31,8 @@ others hold one JSON object a line. A class label may be a string, a number or a
 in `labels`. Entities are `{"text": "...", "entities": [{"start": 0, "end": 2, "type": "x"}]}`, ends exclusive,
 counted in characters; CLUENER's own form (ends inclusive) is read from the field `label`. A question of "choice" is
 `{"passage": "...", "question": "...", "choices": ["...", "..."], "answer": "..."}` (`text` names the first three, in
-this order), a line of "cloze" `{"content": "...#idiom1#...", "candidates": ["...", "..."], "answers": {"#idiom1#": 0}}`.
+this order), a line of "cloze" `{"content": "...#idiom1#...", "candidates": ["...", "..."],
+"answers": {"#idiom1#": 0}}`.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ sizes = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 7)), min_size=1, ma
 
 @every_head
 @given(sizes=sizes, seed=st.integers(0, 999), scale=st.sampled_from([0.0, 1.0, 30.0]), data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_loss_and_answers_are_those_of_all_pairs(
     kind: type[PairHead], sizes: list[tuple[int, int]], seed: int, scale: float, data: st.DataObject
 ) -> None:

@@ -252,11 +252,10 @@ def test_words_are_located_where_the_rule_says(text: str, words: list[str], anch
 
 
 def test_a_prediction_in_the_official_form_needs_no_trigger_and_no_offsets() -> None:
-    data = {"id": "a1", "event_list": [
-        {"event_type": "上市",
-         "arguments": [{"role": "公司", "argument": "甲公司"}, {"role": "环节", "argument": "正式上市"}]},
-        {"event_type": "停产", "arguments": [{"role": "公司", "argument": "没有的词"}, {"role": "公司", "argument": ""}]},
-    ]}  # fmt: skip
+    listed = [{"role": "公司", "argument": "甲公司"}, {"role": "环节", "argument": "正式上市"}]
+    unknown = [{"role": "公司", "argument": "没有的词"}, {"role": "公司", "argument": ""}]
+    events = [{"event_type": "上市", "arguments": listed}, {"event_type": "停产", "arguments": unknown}]
+    data = {"id": "a1", "event_list": events}
     answer = TASK.read_prediction(row(data), example(TEXT)).answer
     assert answer[0] == Event("上市", Mention(), (Argument("公司", "甲公司", 0), Argument("环节", "正式上市")))
     assert [a.start for a in answer[1].arguments] == [NOWHERE, NOWHERE]
