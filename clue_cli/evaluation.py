@@ -21,7 +21,7 @@ from clue_cli.thresholds import Curve, tune_threshold
 
 if TYPE_CHECKING:
     from clue_cli.contract import Task
-    from clue_cli.model import Model
+    from clue_cli.model import BaseModel
     from clue_cli.record import DataInfo, Result
 
 
@@ -64,7 +64,7 @@ class DevResult:
         ]
 
 
-def evaluate(model: Model, examples: Sequence[Example], options: Answering | None = None) -> DevResult:
+def evaluate(model: BaseModel, examples: Sequence[Example], options: Answering | None = None) -> DevResult:
     """Answer `examples` and score the answers with every metric of the model's task.
 
     Under several processes each gets the whole result. UserError where no example is labelled.

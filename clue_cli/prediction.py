@@ -99,7 +99,12 @@ class Predictor:
     """
 
     def __init__(
-        self, model: BaseModel, *, tokens: int | None = None, tally: Tally | None = None, processes: Processes | None = None
+        self,
+        model: BaseModel,
+        *,
+        tokens: int | None = None,
+        tally: Tally | None = None,
+        processes: Processes | None = None,
     ) -> None:
         self.model = model
         self.task: Task = model.task
@@ -118,7 +123,7 @@ class Predictor:
         tokens: int | None = None,
         tally: Tally | None = None,
     ) -> Predictor:
-        """The model of a run or an export, ready on `device` (None: the best at hand) in `precision` (None: the fastest).
+        """The model of a run or an export, on `device` (None: the best at hand) in `precision` (None: the fastest).
 
         UserError where the directory is missing or not a run's.
         """

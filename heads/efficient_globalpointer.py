@@ -57,4 +57,5 @@ class EfficientGlobalPointer(FactorisedScorer, Head):
         """Every span over the threshold, the best `max_candidates` of a row, best first."""
         threshold = self.default_threshold if options.threshold is None else options.threshold
         with torch.no_grad():
-            return factorised_spans(*output.scores, batch["text_mask"], threshold, options.max_candidates)
+            A, b, c = output.scores
+            return factorised_spans(A, b, c, batch["text_mask"], threshold, options.max_candidates)

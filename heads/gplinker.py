@@ -111,10 +111,12 @@ class GPLinker(Head):
         with torch.no_grad(), full_precision(scores.entities.shared):
             spans = factorised_spans(*scores.entities, batch["text_mask"], threshold, MAX_ENTITIES)
             left_out = np.array([row.dropped for row in spans])
-            pairs = _promising(_paired(spans, scores.entities), scores, threshold)
+            pairs = _paired(spans, scores.entities)
+            block = max(1, block_elements(pairs.row.device) // self.predicates)
+            if len(pairs.row) > block:
+                pairs = _promising(pairs, scores, threshold)
             limit = min(options.max_candidates, MAX_TRIPLES)
             best = BestSpans(len(spans), limit, threshold, scores.heads.shared)
-            block = max(1, block_elements(pairs.row.device) // self.predicates)
             for low in range(0, len(pairs.row), block):
                 part = _Paired(*(column[low : low + block] for column in pairs))
                 _add_linked(best, part, low, scores, threshold)
@@ -133,13 +135,17 @@ def linked(triples: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _paired(found: list[Spans], entities: Factors) -> _Paired:
     """All pairs of a subject and an object of the same row."""
-    columns: list[np.ndarray] = []
-    for row, spans in enumerate(found):
-        subjects, objects = np.flatnonzero(spans.type == SUBJECT), np.flatnonzero(spans.type == OBJECT)
-        first, second = np.repeat(subjects, len(objects)), np.tile(objects, len(subjects))
-        ends = (spans.start[first], spans.end[first], spans.start[second], spans.end[second])
-        columns.append(np.stack((np.full(len(first), row), *ends)).astype(np.int64))
-    listed = torch.from_numpy(np.concatenate(columns, axis=1)).to(entities.shared.device)
+    of_row = np.repeat(np.arange(len(found)), [len(spans.type) for spans in found])
+    type_, start, end = (np.concatenate([getattr(spans, name) for spans in found]) for name in ("type", "start", "end"))
+    subjects, objects = np.flatnonzero(type_ == SUBJECT), np.flatnonzero(type_ == OBJECT)
+    first_object = np.searchsorted(of_row[objects], np.arange(len(found) + 1))
+    partners = np.diff(first_object)[of_row[subjects]]
+    first = np.repeat(subjects, partners)
+    # The number of a pair among those of its subject is that of the object in the row.
+    number = np.arange(len(first)) - np.repeat(partners.cumsum() - partners, partners)
+    second = objects[first_object[of_row[first]] + number]
+    columns = (of_row[first], start[first], end[first], start[second], end[second])
+    listed = torch.from_numpy(np.stack(columns).astype(np.int64)).to(entities.shared.device)
     rows, subject_start, subject_end, object_start, object_end = listed.unbind(0)
     subject = entities.at(rows, torch.full_like(rows, SUBJECT), subject_start, subject_end)
     object_ = entities.at(rows, torch.full_like(rows, OBJECT), object_start, object_end)

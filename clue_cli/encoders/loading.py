@@ -162,9 +162,15 @@ class Encoder(nn.Module):
 
     def save(self, directory: str | Path) -> None:
         """Write configuration, safetensors and tokenizer, which `load_encoder` and `AutoModel` read offline."""
-        self.config._name_or_path = self.slug  # older versions write it down, and it would be a path of this machine
+        self.save_without_weights(directory)
         with _quiet():
             self.model.save_pretrained(str(directory), safe_serialization=True)
+
+    def save_without_weights(self, directory: str | Path) -> None:
+        """Write configuration and tokenizer: what turns texts into the tokens that this encoder takes."""
+        self.config._name_or_path = self.slug  # older versions write it down, and it would be a path of this machine
+        with _quiet():
+            self.config.save_pretrained(str(directory))
         self.text_encoder.save(directory)
 
 

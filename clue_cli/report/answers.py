@@ -207,7 +207,8 @@ def _mentions(value: Any, label: str, path: tuple[str, ...]) -> Iterator[Mention
             role = item.get("role") if isinstance(item, dict) else None
             yield from _mentions(item, label, (*path[:-1], str(role)) if role is not None else path)
     elif isinstance(value, dict) and isinstance(value.get("text"), str):
-        yield Mention(label, value["text"], *_place(value), part=PATH.join(path))
+        start, end = _place(value)
+        yield Mention(label, value["text"], start, end, PATH.join(path))
     elif isinstance(value, dict):
         for name, inner in value.items():
             if name != "type" and not name.endswith("_type"):

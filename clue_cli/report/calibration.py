@@ -54,8 +54,8 @@ def calibration(outcomes: Iterable[tuple[float, bool]]) -> Calibration | None:
         if one.right is not None and one.confidence is not None
     )
     confidence = sum(probability for members in filled for probability, _ in members) / count
-    right = sum(right for members in filled for _, right in members) / count
-    return Calibration(bins, count, error / count, confidence, right)
+    rights = sum(right for members in filled for _, right in members)
+    return Calibration(bins, count, error / count, confidence, rights / count)
 
 
 def _bin(low: float, high: float, members: list[tuple[float, bool]]) -> Bin:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
+from matplotlib.ticker import MaxNLocator
 from rich.cells import cell_len, set_cell_size
 
 from clue_cli.pages import percent
@@ -74,7 +75,7 @@ def _names(figure: Figure, axes: Axes, amount: int) -> None:
 def _steps(axes: Axes) -> None:
     """The axis of optimiser steps, which are whole."""
     axes.set_xlabel("step")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True, min_n_ticks=1))
 
 
 def _under(amount: int) -> float:
@@ -131,7 +132,7 @@ def figures_by_epoch(curves: Sequence[tuple[str, Curve]], primary: str, split: s
     if not scored:
         return None
     below = _under(len(scored))
-    title = f"{primary} on {split} after every epoch"
+    title = f"{primary} on {split} after every epoch, in percent"
     with drawing(WIDTH, 190 + below) as figure:
         axes = _axes(figure, below)
         for (name, curve), look in zip(scored, looks(len(scored)), strict=True):
@@ -144,7 +145,6 @@ def figures_by_epoch(curves: Sequence[tuple[str, Curve]], primary: str, split: s
                 x, y = steps[curve.chosen], values[curve.chosen]
                 axes.plot([x], [y], marker="o", markersize=12, markerfacecolor="none", color=look.colour)
         _steps(axes)
-        axes.set_ylabel("%")
         axes.margins(x=0.08, y=0.15)
         _names(figure, axes, len(scored))
         best = "; ".join(f"{name}: best {percent(max(value for _, value in c.figures))} %" for name, c in scored)
@@ -233,9 +233,7 @@ def reliability(runs: Sequence[tuple[str, Calibration]]) -> Chart | None:
     return Chart(title, svg, columns, table)
 
 
-def _draw_bins(
-    axes: Axes, counts: Axes, found: Calibration, look: Look, name: str, place: tuple[int, int]
-) -> None:
+def _draw_bins(axes: Axes, counts: Axes, found: Calibration, look: Look, name: str, place: tuple[int, int]) -> None:
     filled = [one for one in found.bins if one.right is not None]
     x = [100 * one.confidence for one in filled if one.confidence is not None]
     right = [one.right for one in filled if one.right is not None]

@@ -18,7 +18,7 @@ from clue_cli.report.answers import Answers, Element, Form, read_answers
 from clue_cli.report.calibration import Calibration, calibration
 from clue_cli.report.confusion import Confusion, confusion
 from clue_cli.report.curves import Curve, read_curve
-from clue_cli.report.errors import Errors, errors, shortened
+from clue_cli.report.errors import Errors, errors, shortened, shown_id
 from clue_cli.report.intervals import LabelFigures, by_label, labels_of
 from clue_cli.report.slices import Slices, all_right, figure_error, slices
 from clue_cli.scoring import make_metric
@@ -161,14 +161,17 @@ class Run:
 class Disagreed:
     """An item that two runs answer differently well, in words."""
 
-    item: str
-    text: str
+    number: int
+    id: str | None
+    texts: tuple[str, ...]
     gold: str
     first: str
     second: str
 
 
 MOST_DISAGREED = 12
+MOST_TEXTS = 3
+"""Texts of an item that are shown; choices and candidates come after the first ones."""
 
 
 def read_runs(paths: Sequence[Path], split: str, metric: str | None) -> list[Run]:
@@ -203,11 +206,10 @@ def disagreed(comparison: Comparison, runs: Sequence[Run]) -> list[tuple[str, st
         shown = []
         for item in pair.disagreements[:MOST_DISAGREED]:
             i = position[item.number]
-            ours, theirs = first.items[i], second.items[i]
-            text = " ‖ ".join(first.scored.lines[i]["texts"] or ())
-            name = str(item.number) if item.id is None or str(item.id) in text else str(item.id)
+            line, ours, theirs = first.scored.lines[i], first.items[i], second.items[i]
+            texts = tuple(shortened(text, 240) for text in (line["texts"] or ())[:MOST_TEXTS])
             words = (in_words(elements, first) for elements in (ours.gold, ours.predicted, theirs.predicted))
-            shown.append(Disagreed(shortened(name, 40), shortened(text, 160), *words))
+            shown.append(Disagreed(item.number, shown_id(line), texts, *words))
         found.append((pair.first, pair.second, shown, len(pair.disagreements)))
     return found
 
@@ -216,7 +218,6 @@ def in_words(elements: Sequence[Element], run: Run) -> str:
     """An answer in a line."""
     said = []
     for element in elements:
-        label = run.label_name(element.label)
-        repeated = element.words and label.endswith(element.words)
-        said.append(f"{element.words} ({label})" if label and element.words and not repeated else label or element.words)
+        label, words = run.label_name(element.label), element.words
+        said.append(f"{words} ({label})" if label and words and not label.endswith(words) else label or words)
     return shortened(", ".join(dict.fromkeys(said)), 200) or "nothing"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,7 +92,7 @@ def _shown(line: dict[str, Any], answers: Answers, confidence: float | None) -> 
     missed, wrong = answers.missed, answers.wrong
     return Shown(
         line["number"],
-        _name(line),
+        shown_id(line),
         None if confidence is None or confidence < 0 else confidence,
         tuple(marked(line["texts"] or (), answers)),
         tuple(map(_listed, missed[:MOST_ELEMENTS])),
@@ -103,7 +103,7 @@ def _shown(line: dict[str, Any], answers: Answers, confidence: float | None) -> 
     )
 
 
-def _name(line: dict[str, Any]) -> str | None:
+def shown_id(line: Mapping[str, Any]) -> str | None:
     """The item's id, unless it is the text itself."""
     if line["id"] is None or line["id"] in (line["texts"] or ()):
         return None

@@ -17,7 +17,6 @@ from clue_cli.report.intervals import Interval
 
 SECTIONS = {
     "figures": "Figures",
-    "runs": "Runs",
     "differences": "Differences",
     "curve": "Learning curve",
     "labels": "By label",

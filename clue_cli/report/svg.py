@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib as mpl
@@ -34,7 +35,7 @@ FONT = 11
 def drawing(width: float, height: float) -> Iterator[Figure]:
     """A figure of `width` x `height` units; text in it is taken as it is (no mathematics between $)."""
     text, faint, line = COLOURS["text"], COLOURS["faint"], COLOURS["line"]
-    style = {
+    style: Any = {
         "svg.fonttype": "none", "svg.hashsalt": "clue", "text.parse_math": False, "font.size": FONT,
         "text.color": text, "axes.labelcolor": text, "axes.edgecolor": faint, "axes.labelsize": FONT,
         "xtick.color": faint, "ytick.color": faint, "xtick.labelcolor": text, "ytick.labelcolor": text,
@@ -42,7 +43,9 @@ def drawing(width: float, height: float) -> Iterator[Figure]:
         "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": line,
         "grid.linewidth": 0.8, "axes.axisbelow": True, "axes.unicode_minus": True,
     }  # fmt: skip
-    with mpl.rc_context({**mpl.rcParamsDefault, "backend": "svg", **style}):
+    with mpl.rc_context():
+        mpl.rcdefaults()  # a user's own style of matplotlib is not the page's
+        mpl.rcParams.update(style)
         figure = Figure(figsize=(width / 72, height / 72))
         FigureCanvasSVG(figure)
         yield figure

@@ -1,0 +1,63 @@
+"""A user's own relation schema: a schema file and rows beside it train, predict and score with no code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from clue_cli.main import run
+
+SCHEMA = """
+{"predicate": "供职", "subject_type": "人", "object_type": {"@value": "公司", "post": "职务"}}
+{"predicate": "位于", "subject_type": "公司", "object_type": "地点"}
+"""
+ROWS = """
+{"text": "林海在星野集团任经理", "spo_list": [{"predicate": "供职", "subject": "林海", "object": {"@value": "星野集团", "post": "经理"}}]}
+{"text": "星野集团位于海州", "spo_list": [{"predicate": "位于", "subject": "星野集团", "object": "海州"}]}
+{"text": "周敏是禾木公司的会计", "spo_list": [{"predicate": "供职", "subject": "周敏", "object": {"@value": "禾木公司", "post": "会计"}}]}
+{"text": "禾木公司设在临江，韩磊在那里上班", "spo_list": [{"predicate": "位于", "subject": "禾木公司", "object": "临江"}, {"predicate": "供职", "subject": "韩磊", "object": "禾木公司"}]}
+{"text": "在海州的启明银行，唐芳做了十年柜员", "spo_list": [{"predicate": "位于", "subject": "启明银行", "object": "海州"}, {"predicate": "供职", "subject": "唐芳", "object": {"@value": "启明银行", "post": "柜员"}}]}
+{"text": "宋涛离开启明银行，去了拓远物流", "spo_list": [{"predicate": "供职", "subject": "宋涛", "object": "拓远物流"}]}
+{"text": "拓远物流的总部在松岭", "spo_list": [{"predicate": "位于", "subject": "拓远物流", "object": "松岭"}]}
+{"text": "今天下雨，大家都没出门", "spo_list": []}
+{"text": "沈宁和陆峰都在蓝鲤网络", "spo_list": [{"predicate": "供职", "subject": "沈宁", "object": "蓝鲤网络"}, {"predicate": "供职", "subject": "陆峰", "object": "蓝鲤网络"}]}
+{"text": "工程师许钧任职于云溪的蓝鲤网络", "relations": [{"predicate": "供职", "subject": {"start": 3, "end": 5}, "object": {"@value": {"start": 11, "end": 15}, "post": {"start": 0, "end": 3}}}, {"predicate": "位于", "subject": {"start": 11, "end": 15}, "object": {"start": 8, "end": 10}}]}
+"""  # noqa: E501
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    directory = tmp_path / "firms"
+    directory.mkdir()
+    for name, text in (("schema.json", SCHEMA), ("train.jsonl", ROWS), ("dev.jsonl", ROWS)):
+        (directory / name).write_text(text.lstrip(), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return directory
+
+
+def test_ten_rows_with_their_own_schema_train_predict_and_score(
+    data: Path, tiny_encoder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        quick = ["--epochs", "2", "--precision", "float32", "--device", "cpu", "--output", "out", "--encoder"]
+        assert run(["train", "duie", "--data", str(data), *quick, str(tiny_encoder)]) == 0, capfd.readouterr().err
+        record = json.loads((data.parent / "out" / "record.json").read_text(encoding="utf-8"))
+        assert "供职" in json.dumps(record, ensure_ascii=False)
+        answers = ["--output", "answers.jsonl", "--threshold", "-100"]
+        assert run(["predict", "out", str(data / "dev.jsonl"), *answers]) == 0, capfd.readouterr().err
+        rows = [json.loads(line) for line in Path("answers.jsonl").read_text(encoding="utf-8").splitlines()]
+        assert len(rows) == 10
+        found = {spo["predicate"] for row in rows for spo in row["spo_list"]}
+        assert found == {"供职", "位于"}
+        capfd.readouterr()
+        assert run(["score", "duie", "--gold", str(data), "--pred", "answers.jsonl", "--json"]) == 0
+        metrics = json.loads(capfd.readouterr().out)["metrics"]
+        assert [metric["metric"] for metric in metrics] == ["duie:official", "duie:triple"]
+        assert {line["label"]: line["support"] for line in metrics[0]["per_label"]} == {"供职": 8, "位于": 5}
+    finally:
+        torch.set_num_threads(threads)
