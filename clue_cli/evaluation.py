@@ -16,13 +16,14 @@ from clue_cli.contract import Answering, Example, Prediction, Tally
 from clue_cli.drawing import drawn
 from clue_cli.errors import UserError
 from clue_cli.files import atomic_write
+from clue_cli.model_settings import export_origin, read_settings
 from clue_cli.scoring import Score, item_statistics, make_metric, score
 from clue_cli.thresholds import Curve, tune_threshold
 
 if TYPE_CHECKING:
     from clue_cli.contract import Task
     from clue_cli.model import BaseModel
-    from clue_cli.record import DataInfo, Result
+    from clue_cli.record import DataInfo, Record, Result
 
 
 @dataclass
@@ -165,29 +166,32 @@ def evaluate_run(
     precision: str | None = None,
     save: bool = True,
 ) -> Evaluation:
-    """Score the model of `run` on a split, and with `save` write the figures into its record.
+    """Score the model of `run` on a split, and with `save` write the figures into its record (an export has none).
 
     Without `data`, `$CLUE_DATA` or the shipped sample serve; UserError where the run was trained on other data than the
-    sample and none are given.
+    sample and none are given, or where an export's threshold is to be tuned.
     """
     from clue_cli.data_files import data_files
-    from clue_cli.prediction import Predictor, model_directory
-    from clue_cli.record import DataInfo, Record
+    from clue_cli.model import Model
+    from clue_cli.prediction import Predictor
+    from clue_cli.record import DataInfo
     from clue_cli.sources import locate
 
-    model_directory(run)
-    record = Record.load(run)
+    known = _known_of(run)
+    if tune and known.record is None:
+        hint = "tune it in the run, and export that again"
+        raise UserError("an export keeps the threshold it was made with", where="--tune-threshold", hint=hint)
     model = Predictor.load(run, device=device, precision=precision).model
     task = model.task
     source, sample = locate(task.name, data, hub=task.hub, encoding=encoding)
-    if sample and not record.data.sample:
+    if sample and not known.sample:
         raise UserError("this run was not trained on the shipped sample: say where its data are", where="--data")
     tally = Tally()
-    examples = drawn(list(task.read(source, split, tally)), limit, record.seed)
+    examples = drawn(list(task.read(source, split, tally)), limit, known.seed)
     answering, origin = None, "default"
     curve = None
     if tune:
-        curve = tune_threshold(model, examples, record.metrics[0])
+        curve = tune_threshold(model, examples, known.metric)
         answering, origin = Predictor(model).answering(threshold=curve.threshold), f"tuned on {split}"
         model.settings = replace(model.settings, threshold=curve.threshold)
     elif threshold is not None:
@@ -205,15 +209,42 @@ def evaluate_run(
         left_out={split: tally.as_dict()},
         eval_limit=limit,
     )
-    if save:
-        hashes = {file.sha256 for file in info.files}
-        own = hashes == {known.sha256 for known in record.data.files if known.split == split}
-        for value in result.results(split):
-            value.data = None if own and limit == record.data.eval_limit else info
-            record.add_result(value)
-        record.save(run)
-        if own or split not in {file.split for file in record.data.files}:
-            write_predictions(run / f"predictions.{split}.jsonl", task, result)
-        if tune:
+    if save and known.record is not None:
+        _save(run, known.record, result, info, split)
+        if tune and isinstance(model, Model):
             model.write_settings(run / "model")
-    return Evaluation(result, info, record.metrics[0], split, curve)
+    return Evaluation(result, info, known.metric, split, curve)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is known of a run before its model is loaded; `record` None for an export."""
+
+    metric: str
+    seed: int
+    sample: bool
+    record: Record | None
+
+
+def _known_of(run: Path) -> _Known:
+    from clue_cli.prediction import model_directory
+    from clue_cli.record import Record
+
+    directory = model_directory(run)
+    exported = export_origin(read_settings(directory), directory)
+    if exported is not None:
+        return _Known(exported.metric, exported.seed, exported.sample, None)
+    record = Record.load(run)
+    return _Known(record.metrics[0], record.seed, record.data.sample, record)
+
+
+def _save(run: Path, record: Record, result: DevResult, info: DataInfo, split: str) -> None:
+    """Write the figures into the record of a run, and the answers beside it where the data are the run's own."""
+    hashes = {file.sha256 for file in info.files}
+    own = hashes == {known.sha256 for known in record.data.files if known.split == split}
+    for value in result.results(split):
+        value.data = None if own and info.eval_limit == record.data.eval_limit else info
+        record.add_result(value)
+    record.save(run)
+    if own or split not in {file.split for file in record.data.files}:
+        write_predictions(run / f"predictions.{split}.jsonl", result.task, result)

@@ -19,6 +19,8 @@ from clue_cli.commands.data import EPILOG as DATA_EPILOG
 from clue_cli.commands.data import data_command
 from clue_cli.commands.eval import EPILOG as EVAL_EPILOG
 from clue_cli.commands.eval import eval_command
+from clue_cli.commands.export import EPILOG as EXPORT_EPILOG
+from clue_cli.commands.export import export_command
 from clue_cli.commands.leaderboard import EPILOG as LEADERBOARD_EPILOG
 from clue_cli.commands.leaderboard import leaderboard_command
 from clue_cli.commands.list import EPILOG as LIST_EPILOG
@@ -67,6 +69,7 @@ app.command("train", cls=Verb, rich_help_panel=WORK, epilog=TRAIN_EPILOG)(train_
 app.command("eval", cls=Verb, rich_help_panel=WORK, epilog=EVAL_EPILOG)(eval_command)
 app.command("predict", cls=Verb, rich_help_panel=WORK, epilog=PREDICT_EPILOG)(predict_command)
 app.command("submit", cls=Verb, rich_help_panel=WORK, epilog=SUBMIT_EPILOG)(submit_command)
+app.command("export", cls=Verb, rich_help_panel=WORK, epilog=EXPORT_EPILOG)(export_command)
 app.command("score", cls=Verb, rich_help_panel=COMPARE, epilog=SCORE_EPILOG)(score_command)
 app.command("leaderboard", cls=Verb, rich_help_panel=COMPARE, epilog=LEADERBOARD_EPILOG)(leaderboard_command)
 app.command("compare", cls=Verb, rich_help_panel=COMPARE, epilog=COMPARE_EPILOG)(compare_command)

@@ -26,6 +26,8 @@ from clue_cli.errors import UserError
 from clue_cli.model_settings import ONNX, SETTINGS, ModelSettings, read_settings, settings_of, weights_format
 from clue_cli.precision import choose_device, choose_precision, compute_in_bf16
 
+HEAD_WEIGHTS = "head.safetensors"
+
 if TYPE_CHECKING:
     from clue_cli.contract import Answering, Feature, Recipe, Task
     from clue_cli.encoders.loading import Encoder
@@ -173,7 +175,7 @@ class Model(BaseModel, nn.Module):
             beside.mkdir(parents=True)
             self.encoder.save(beside / "encoder")
             weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.head.state_dict().items()}
-            save_file(weights, str(beside / "head.safetensors"))
+            save_file(weights, str(beside / HEAD_WEIGHTS))
             self.write_settings(beside)
             for path in beside.rglob("*"):
                 if path.is_file():
@@ -266,7 +268,7 @@ def _head_class(task: Task, head: str) -> Any:
 def load_head(task: Task, name: str, hidden_size: int, config: dict[str, Any], directory: Path) -> Head:
     """The head called `name` with the weights in `directory`; UserError where they are missing or not this head's."""
     head: Head = _head_class(task, name)(hidden_size, **config)
-    _load_head(head, directory / "head.safetensors")
+    _load_head(head, directory / HEAD_WEIGHTS)
     return head
 
 

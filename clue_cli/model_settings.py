@@ -28,12 +28,34 @@ class ModelSettings:
     threshold: float | None = None
 
 
+@dataclass(frozen=True)
+class ExportOrigin:
+    """What an export keeps of the run it was made from: the metric that ranks, the seed, whether its data were the
+    shipped sample; and what it computes in ("float32" or "int8")."""
+
+    metric: str
+    seed: int
+    sample: bool
+    precision: str
+
+
 def weights_format(document: dict[str, Any], directory: Path) -> str:
     """The form of the weights beside a `clue.json`; UserError for one that this program does not know."""
     form = document.get("format_of_weights", SAFETENSORS)
     if form not in (SAFETENSORS, ONNX):
         raise UserError(f"weights in the form {form!r} are not known here", where=str(directory), hint="update clue")
     return str(form)
+
+
+def export_origin(document: dict[str, Any], directory: Path) -> ExportOrigin | None:
+    """Where an export comes from, None for the model of a run; UserError where it does not say."""
+    if weights_format(document, directory) != ONNX:
+        return None
+    try:
+        facts = document["export"]
+        return ExportOrigin(str(facts["metric"]), int(facts["seed"]), bool(facts["sample"]), str(facts["precision"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"not an export of clue's: {error!r}", where=str(directory / SETTINGS)) from error
 
 
 def settings_of(document: dict[str, Any], directory: Path) -> tuple[ModelSettings, dict[str, Any]]:

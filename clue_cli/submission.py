@@ -203,8 +203,14 @@ def located(task: Task, data: str | None, *, several: bool, encoding: str) -> tu
 
 
 def _trained_on_other_data(run: Path) -> bool:
+    from clue_cli.model_settings import export_origin, read_settings
+    from clue_cli.prediction import model_directory
     from clue_cli.record import Record
 
+    directory = model_directory(run)
+    exported = export_origin(read_settings(directory), directory)
+    if exported is not None:
+        return not exported.sample
     return (run / "record.json").is_file() and not Record.load(run).data.sample
 
 

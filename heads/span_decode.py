@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -97,39 +98,49 @@ def factorised_spans(
     Where very many lines are promising (an untrained model), they are taken most promising first, until no other can
     hold a span better than the worst that is kept; the rest is only counted.
     """
-    rows, length, types = b.shape
+    rows, length, _ = b.shape
     with full_precision(A):
-        masked, top_a = _text_only(A, text_mask, ordered)
+        top_a, type_bound = _bounds(A, b, c, text_mask, ordered)
         best = BestSpans(rows, max_candidates, threshold, A)
-        block = max(1, block_elements(A.device) // length)
+        most = max(1, MANY_BLOCKS * block_elements(A.device) // length)
         # Not "over": what is no number, where there is no text, rules nothing out.
-        row, kind = (~((top_a.amax(1)[:, None] + maximum(c)) + maximum(b) <= threshold)).nonzero().unbind(1)
+        row, kind = (~(type_bound <= threshold)).nonzero().unbind(1)
         lines: Tensor | None = None
-        if len(row) <= MANY_BLOCKS * block:
+        if len(row) <= most:
             ends = torch.where(text_mask[row], c[row, :, kind], float("-inf"))
             bound = (top_a[row] + (suffix_maximum(ends) if ordered else ends.amax(1, keepdim=True))) + b[row, :, kind]
             number, start = (bound > threshold).nonzero().unbind(1)
             lines = _sorted(torch.stack((row[number], start, kind[number]), 1), bound[number, start])
-        if lines is not None and len(lines) <= MANY_BLOCKS * block:
-            _add_lines(best, masked, b, c, lines, block, threshold)
+        scores = _LineScores(A, b, c, text_mask, ordered)
+        if lines is not None and len(lines) <= most:
+            scores.add(lines, best, threshold)
         else:
-            _add_best_lines(best, masked, b, c, text_mask, block, threshold, ordered)
-    return best.spans(types, length)
+            best.seen = scores.count_over(threshold)
+            scores.add_best(best, top_a, most)
+    return best.spans(b.shape[2], length)
 
 
-def _text_only(A: Tensor, text_mask: Tensor, ordered: bool) -> tuple[Tensor, Tensor]:
-    """`A`, -inf where a pair is not of two text tokens or, if `ordered`, ends before it starts; its `amax(2)`."""
+def _bounds(A: Tensor, b: Tensor, c: Tensor, text_mask: Tensor, ordered: bool) -> tuple[Tensor, Tensor]:
+    """`max_j A[i,j]` over valid pairs (B, L), -inf where none starts; and a bound on the scores of a type (B, H)."""
+    rows, length, types = b.shape
+    top_a, bound = A.new_empty((rows, length)), A.new_empty((rows, types))
     # To add 0 or -inf is several times faster on a processor than to choose by a bool.
     text = torch.zeros(text_mask.shape, dtype=A.dtype, device=A.device).masked_fill_(~text_mask, float("-inf"))
-    masked = A + text[:, None]
-    if ordered:
-        masked += torch.full_like(A[0], float("-inf")).tril_(-1)
-    masked += text[:, :, None]
-    top = masked.amax(2)
-    if bool(top.isnan().any()):  # what is no number may stand where there is no text
-        masked = torch.where(valid_pairs(text_mask, ordered=ordered), A, float("-inf"))
+    before = torch.full_like(A[0], float("-inf")).tril_(-1) if ordered else None
+    # A few rows at a time, in the same small memory.
+    step = max(1, min(rows, block_elements(A.device) // 8 // (length * max(length, types))))
+    buffer = A.new_empty((step, length, length))
+    for low in range(0, rows, step):
+        part = slice(low, min(low + step, rows))
+        masked = torch.add(A[part], text[part, None], out=buffer[: part.stop - low])
+        if before is not None:
+            masked += before
         top = masked.amax(2)
-    return masked, top
+        if bool(top.isnan().any()):  # what is no number may stand where there is no text
+            top = torch.where(valid_pairs(text_mask[part], ordered=ordered), A[part], float("-inf")).amax(2)
+        top_a[part] = torch.where(text_mask[part], top, float("-inf"))
+        bound[part] = (top_a[part].amax(1)[:, None] + maximum(c[part])) + maximum(b[part])
+    return top_a, bound
 
 
 def maximum(x: Tensor) -> Tensor:
@@ -155,55 +166,62 @@ def _sorted(lines: Tensor, bound: Tensor) -> Tensor:
     return lines[torch.sort(bound, descending=True, stable=True).indices]
 
 
-def _add_lines(
-    best: BestSpans, A: Tensor, b: Tensor, c: Tensor, lines: Tensor, block: int, threshold: float | None
-) -> None:
-    """Score the lines (M, 3) of (row, start, type) and add what is over the bar; A is -inf where a pair is not valid.
+class _LineScores(NamedTuple):
+    """The scores of lines (row, start, type), made when they are asked for, -inf where a pair is not valid."""
 
-    With a threshold what is over it is counted as seen.
-    """
-    length = b.shape[1]
-    for low in range(0, len(lines), block):
-        row, start, kind = lines[low : low + block].unbind(1)
-        scores = (A[row, start] + c[row, :, kind]) + b[row, start, kind][:, None]
-        if threshold is not None:
-            best.seen.index_add_(0, row, (scores > threshold).sum(1))
-        line, end = (scores > best.bar[row][:, None]).nonzero().unbind(1)
-        if len(line):
-            best.add(row[line], (kind[line] * length + start[line]) * length + end, scores[line, end])
+    A: Tensor
+    b: Tensor
+    c: Tensor
+    text_mask: Tensor
+    ordered: bool
 
+    def add(self, lines: Tensor, best: BestSpans, threshold: float | None) -> None:
+        """Add to `best` what is over the bar, of lines (M, 3); with a threshold what is over that counts as seen."""
+        length = self.b.shape[1]
+        places = torch.arange(length, device=self.b.device)
+        block = max(1, block_elements(self.b.device) // length)
+        for low in range(0, len(lines), block):
+            row, start, kind = lines[low : low + block].unbind(1)
+            valid = self.text_mask[row]
+            if self.ordered:
+                valid &= places >= start[:, None]
+            scores = (self.A[row, start] + self.c[row, :, kind]) + self.b[row, start, kind][:, None]
+            scores = torch.where(valid, scores, float("-inf"))
+            if threshold is not None:
+                best.seen.index_add_(0, row, (scores > threshold).sum(1))
+            line, end = (scores > best.bar[row][:, None]).nonzero().unbind(1)
+            if len(line):
+                best.add(row[line], (kind[line] * length + start[line]) * length + end, scores[line, end])
 
-def _add_best_lines(
-    best: BestSpans, A: Tensor, b: Tensor, c: Tensor, text_mask: Tensor, block: int, threshold: float, ordered: bool
-) -> None:
-    """Add the spans of all lines, in rounds of the most promising, until none is left that could be better."""
-    rows, length, types = b.shape
-    best.seen = _count_over(A, b, c, threshold, ordered)
-    ends = torch.where(text_mask[..., None], c, float("-inf"))
-    top_c = suffix_maximum(ends) if ordered else ends.amax(1, keepdim=True)
-    bound = torch.where(text_mask[..., None], (A.amax(2)[..., None] + top_c) + b, float("-inf")).flatten(1)
-    # Lines of one type lie together: whole columns are read.
-    columns = c.transpose(1, 2).contiguous().transpose(1, 2)
-    most = max(1, min(MANY_BLOCKS * block // rows, length * types))
-    while True:
-        values, found = bound.topk(most, dim=1)
-        bound.scatter_(1, found, float("-inf"))
-        row, place = (values > best.bar[:, None]).nonzero().unbind(1)
-        if not len(row):
-            return
-        line = found[row, place]
-        lines = _sorted(torch.stack((row, line // types, line % types), 1), values[row, place])
-        _add_lines(best, A, b, columns, lines, block, None)
+    def add_best(self, best: BestSpans, top_a: Tensor, most: int) -> None:
+        """Add the spans of all lines, `most` lines in a round and the best first, until no line could be better."""
+        rows, length, types = self.b.shape
+        ends = torch.where(self.text_mask[..., None], self.c, float("-inf"))
+        top_c = suffix_maximum(ends) if self.ordered else ends.amax(1, keepdim=True)
+        starts = torch.where(self.text_mask[..., None], self.b, float("-inf"))
+        bound = ((top_a[..., None] + top_c) + starts).flatten(1)
+        # Lines of one type lie together: whole columns are read.
+        columns = self._replace(c=self.c.transpose(1, 2).contiguous().transpose(1, 2))
+        while True:
+            values, found = bound.topk(max(1, min(most // rows, length * types)), dim=1)
+            bound.scatter_(1, found, float("-inf"))
+            row, place = (values > best.bar[:, None]).nonzero().unbind(1)
+            if not len(row):
+                return
+            line = found[row, place]
+            lines = _sorted(torch.stack((row, line // types, line % types), 1), values[row, place])
+            columns.add(lines, best, None)
 
-
-def _count_over(A: Tensor, b: Tensor, c: Tensor, threshold: float, ordered: bool) -> Tensor:
-    """How many spans of each row score over the threshold (B,); A is -inf where a pair is not valid."""
-    rows, length, types = b.shape
-    counts = torch.zeros(rows, dtype=torch.int64, device=A.device)
-    step = max(1, block_elements(A.device) // (length * types))
-    for row in range(rows):
-        for low in range(0, length, step):
-            starts, first = slice(low, low + step), low if ordered else 0
-            scores = (A[row, starts, first:, None] + c[row, first:]).add_(b[row, starts, None])
-            counts[row] += torch.gt(scores, threshold, out=scores).sum(dtype=torch.float64).long()
-    return counts
+    def count_over(self, threshold: float) -> Tensor:
+        """How many spans of each row score over the threshold (B,)."""
+        rows, length, types = self.b.shape
+        counts = torch.zeros(rows, dtype=torch.int64, device=self.b.device)
+        step = max(1, block_elements(self.b.device) // (length * types))
+        for row in range(rows):
+            valid = valid_pairs(self.text_mask[row : row + 1], ordered=self.ordered)[0]
+            A = torch.where(valid, self.A[row], float("-inf"))
+            for low in range(0, length, step):
+                starts, first = slice(low, low + step), low if self.ordered else 0
+                scores = (A[starts, first:, None] + self.c[row, first:]).add_(self.b[row, starts, None])
+                counts[row] += torch.gt(scores, threshold, out=scores).sum(dtype=torch.float64).long()
+        return counts

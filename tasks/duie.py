@@ -83,5 +83,9 @@ TASK = Relations(
     counts={"train": 171_293, "dev": 20_674},
     official={"duie_schema.json": "ae314e3f6f67d515f72f9de35a69d187631004bc2cbfb09db01951e60be0ba6b"},
     submissions={"test": "duie.json"},
-    recipes={"base": {"batch_size": 64, "epochs": 20, "learning_rate": 2e-5}},
+    # As published (GPLinker for DuIE 1.0, the LIC2020 baseline for CasRel).
+    recipes={
+        "gplinker:base": {"batch_size": 64, "epochs": 20, "learning_rate": 2e-5},
+        "casrel:base": {"max_length": 256, "batch_size": 16, "epochs": 20, "learning_rate": 2e-5},
+    },
 )

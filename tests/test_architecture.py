@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("clue_cli", "tasks", "heads")
 GROUND = {f"clue_cli.{name}" for name in ("errors", "contract", "files", "lines", "sources", "hub")}
 HEAVY = {
-    "accelerate", "datasets", "pandas", "pyarrow", "safetensors", "scipy", "sklearn", "tokenizers", "torch",
-    "transformers",
+    "accelerate", "datasets", "matplotlib", "pandas", "pyarrow", "safetensors", "scipy", "sklearn", "tokenizers",
+    "torch", "transformers",
 }  # fmt: skip
 """Libraries that take longer to import than `clue list` may take altogether."""
 QUICK_MACHINERY = {"clue_cli", "clue_cli.registry", "clue_cli.console"}

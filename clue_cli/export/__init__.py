@@ -14,3 +14,9 @@
 
 The packages for it (`packages`) are an extra of their own, and imported only here.
 """
+
+OPSET = 20
+"""The version of ONNX's operators: the latest that onnxruntime runs rightly for every encoder tried.
+
+From 23 on the exporter writes rotary positions as one operator, which onnxruntime (1.31) refuses for batches over 1.
+"""

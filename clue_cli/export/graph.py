@@ -9,17 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from clue_cli.errors import RunError, UserError
+from clue_cli.export import OPSET
 from clue_cli.export.packages import first_line, package, quiet
 from clue_cli.export.scores import named
 
 if TYPE_CHECKING:
     from clue_cli.model import Model
 
-OPSET = 20
-"""The version of ONNX's operators: the latest that onnxruntime runs rightly for every encoder tried.
-
-From 23 on the exporter writes rotary positions as one operator, which onnxruntime (1.31) refuses for batches over 1.
-"""
+GRAPH = "model.onnx"
 
 BATCH, LENGTH = "batch", "length"
 """The names of the free dimensions in the graph."""
@@ -35,11 +32,19 @@ class _Scorer(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, *token_type_ids: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        return tuple(self.scores(input_ids, attention_mask, token_type_ids).values())
+
+    def scores(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """The same by name."""
         batch = {"input_ids": input_ids, "attention_mask": attention_mask.bool()}
-        if token_type_ids:
-            (batch["token_type_ids"],) = token_type_ids
-        return tuple(named(self.model(batch).scores).values())
+        if token_type_ids is not None:
+            batch["token_type_ids"] = token_type_ids
+        return named(self.model(batch).scores)
 
 
 def write_graph(model: Model, path: Path, opset: int = OPSET) -> None:
@@ -50,18 +55,17 @@ def write_graph(model: Model, path: Path, opset: int = OPSET) -> None:
     UserError for a head whose scores are no tensors, RunError where PyTorch finds no graph.
     """
     package("onnxscript")
-    inputs = _inputs(model)
+    inputs, scorer = _inputs(model), _Scorer(model).eval()
     try:
-        with torch.inference_mode():
-            outputs = list(named(model.eval()({k: v.bool() if "mask" in k else v for k, v in inputs.items()}).scores))
+        with torch.no_grad():
+            outputs = list(scorer.scores(**inputs))
     except TypeError as error:
         raise UserError(f"the head {model.settings.head} cannot be exported: {error}") from error
-    free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+    free = dict.fromkeys((0, 1), torch.export.Dim.DYNAMIC)
     try:
         with quiet(), torch.no_grad():
-            shapes = {"input_ids": free, "attention_mask": free, "token_type_ids": (free,) * (len(inputs) - 2)}
             program = torch.export.export(
-                _Scorer(model).eval(), tuple(inputs.values()), dynamic_shapes=shapes, strict=False
+                scorer, tuple(inputs.values()), dynamic_shapes=dict.fromkeys(inputs, free), strict=False
             )
             made = torch.onnx.export(
                 program, (), dynamo=True, verbose=False, opset_version=opset,
@@ -70,6 +74,9 @@ def write_graph(model: Model, path: Path, opset: int = OPSET) -> None:
     except Exception as error:  # a failing exporter raises whatever the step that failed raises
         raise RunError(f"torch {torch.__version__} makes no graph of this model: {first_line(error)}") from error
     assert made is not None
+    written = made.model.opset_imports.get("")
+    if written != opset:
+        raise UserError(f"torch {torch.__version__} writes version {written}, not {opset}", where="--opset")
     _tidy(made.model)
     weights = sum(parameter.nbytes for parameter in model.parameters())
     made.save(str(path), external_data=weights > LARGE)

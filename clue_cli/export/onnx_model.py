@@ -11,19 +11,17 @@ from torch import Tensor
 
 from clue_cli.contract import Limits
 from clue_cli.errors import RunError, UserError
-from clue_cli.export.graph import LENGTH
+from clue_cli.export.graph import GRAPH, LENGTH
 from clue_cli.export.packages import first_line, package
 from clue_cli.export.scores import filled, named
 from clue_cli.model import BaseModel, load_head
-from clue_cli.model_settings import SETTINGS, ModelSettings, read_settings, settings_of
+from clue_cli.model_settings import SETTINGS, ModelSettings, export_origin, read_settings, settings_of
 from heads.base import HeadOutput
 
 if TYPE_CHECKING:
     from clue_cli.contract import Task
     from clue_cli.encoders.text import HFTextEncoder
     from heads.base import Head
-
-GRAPH = "model.onnx"
 
 
 class OnnxModel(BaseModel):
@@ -64,16 +62,15 @@ class OnnxModel(BaseModel):
         document = read_settings(directory)
         task = restore_task(document["task"])
         settings, config = settings_of(document, directory)
-        try:
-            made, hidden_size = str(document["export"]["precision"]), int(document["hidden_size"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"not an export of clue's: {error!r}", where=str(directory / SETTINGS)) from error
-        _check_wanted(device, precision, made)
+        origin = export_origin(document, directory)
+        if origin is None or not isinstance(document.get("hidden_size"), int):
+            raise UserError("not an export of clue's", where=str(directory / SETTINGS))
+        _check_wanted(device, precision, origin.precision)
         session = open_session(directory / GRAPH)
         with torch.random.fork_rng(devices=[]):  # its random start is not part of anybody's sequence
-            head = load_head(task, settings.head, hidden_size, config, directory)
+            head = load_head(task, settings.head, document["hidden_size"], config, directory)
         text_encoder = HFTextEncoder.load(directory / "encoder")
-        return cls(task, settings, text_encoder, head, hidden_size, session, made)
+        return cls(task, settings, text_encoder, head, document["hidden_size"], session, origin.precision)
 
     def output(self, batch: Mapping[str, Tensor]) -> HeadOutput:
         """The head's scores for a batch; they share the memory that onnxruntime filled."""

@@ -161,4 +161,5 @@ def _cut(piece: Piece, head: int, tail: int, near: bool = True) -> Iterator[Piec
     if head:
         yield replace(piece, text=piece.text[:head], tags=())
     yield Piece("", (), (), left_out)
-    yield replace(piece, text=piece.text[-tail:] if tail else "")
+    if tail:
+        yield replace(piece, text=piece.text[-tail:])

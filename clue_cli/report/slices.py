@@ -45,7 +45,8 @@ def all_right(metric: Metric, matrix: np.ndarray) -> np.ndarray:
     """
     if labels_of(metric.columns):
         sums = {kind: amounts.sum(1) for kind, amounts in counts(metric.columns, matrix).items()}
-        return np.isclose(sums["right"], sums["predicted"]) & np.isclose(sums["found"], sums["gold"])
+        fine: np.ndarray = np.isclose(sums["right"], sums["predicted"]) & np.isclose(sums["found"], sums["gold"])
+        return fine
     figures: np.ndarray = np.asarray(metric.result(matrix)[metric.primary])
     return figures > 1 - 1e-9
 

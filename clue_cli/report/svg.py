@@ -1,6 +1,6 @@
 """A figure of matplotlib as SVG that is part of a page: text stays text, colours are the page's own.
 
-matplotlib draws with a colour of `COLOURS` for each of the page's (`--text`, `--c1` ...); in the SVG the page's
+matplotlib draws with a colour of `COLOURS` for each of the page's (`--text`, `--series-1` ...); in the SVG the page's
 variables stand in their place, so that one drawing serves light and dark. Names inside a drawing begin with the
 drawing's own, since all of them share one page. The same figure gives the same bytes.
 """
@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 from clue_cli.pages import visible
 
-SERIES = ("c1", "c2", "c3", "c4", "c5", "c6")
+SERIES = tuple(f"series-{number}" for number in range(1, 7))
 COLOURS = {"text": "#010101", "faint": "#020202", "line": "#030303", "back": "#040404"} | {
     name: f"#0a0a{number:02d}" for number, name in enumerate(SERIES, start=1)
 }
@@ -95,8 +95,13 @@ def _rounded(number: re.Match[str]) -> str:
     return f"{float(number.group()):.2f}".rstrip("0").rstrip(".")
 
 
+_FONT = re.compile(r"font: .*?([\d.]+px).*")
+"""How releases of matplotlib before 3.10 say size and family of a font."""
+
+
 def _style(style: str) -> str:
-    rules = [rule.strip() for rule in style.split(";")]
+    """The rules of an element without the family of its font, and with the page's colours."""
+    rules = [_FONT.sub(r"font-size: \1", rule.strip()) for rule in style.split(";")]
     kept = ";".join(rule.replace(": ", ":") for rule in rules if rule and not rule.startswith("font-family"))
     for name, colour in COLOURS.items():
         kept = kept.replace(colour, f"var(--{name})")

@@ -86,7 +86,7 @@ class Events(TaskBase):
     }
     family_recipe: ClassVar[Mapping[str, Any]] = {"max_length": 128, "overlap": 32, "batch_size": 32, "epochs": 20}
     family_recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "small": {"learning_rate": 1e-3, "epochs": 10},
+        "small": {"learning_rate": 1e-3, "epochs": 10, "batch_size": 16},
         "base": {"learning_rate": 2e-5},
         "large": {"learning_rate": 1e-5},
         # As for entities: transitions start at zero and move too little at the encoder's rate.

@@ -20,8 +20,8 @@ from rich.cells import cell_len
 from clue_cli.main import app, run
 
 VERBS = [
-    "list", "show", "data", "convert", "train", "eval", "predict", "submit", "score", "leaderboard", "compare",
-    "report",
+    "list", "show", "data", "convert", "train", "eval", "predict", "submit", "export", "score", "leaderboard",
+    "compare", "report",
 ]  # fmt: skip
 GROUP: Any = typer.main.get_command(app)
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,7 +15,7 @@ from torch import Tensor
 from heads import gplinker
 from heads.base import DecodeOptions, HeadOutput, Triples
 from heads.factorised import Factors
-from heads.gplinker import OBJECT, SUBJECT, GPLinker, RelationScores, linked
+from heads.gplinker import OBJECT, START_SCORE, SUBJECT, GPLinker, RelationScores, linked
 from heads.span_loss import dense_span_loss, valid_pairs
 
 SIZE, PREDICATES = 16, 3
@@ -193,7 +193,7 @@ def test_a_row_alone_is_the_row_in_a_padded_batch() -> None:
     hidden, batch = batch_of(GOLD)
     hidden["last"][:, 6:][~batch["attention_mask"][:, 6:]] = 1e3  # what an encoder leaves on padding is anything
     whole = head(hidden, batch, want_loss=True)
-    together = head.decode(whole, batch, DecodeOptions(threshold=-1.0))
+    together = head.decode(whole, batch, DecodeOptions(threshold=START_SCORE - 0.5))
     losses = []
     for row, length in enumerate((11, 6, 2)):
         own = {name: batch[name][row : row + 1, :length] for name in ("attention_mask", "text_mask")}
@@ -201,8 +201,9 @@ def test_a_row_alone_is_the_row_in_a_padded_batch() -> None:
         own["triples"][:, 0] = 0
         output = head({"last": hidden["last"][row : row + 1, :length]}, own, want_loss=True)
         losses.append(output.loss_sum)
-        (alone,) = head.decode(output, own, DecodeOptions(threshold=-1.0))
+        (alone,) = head.decode(output, own, DecodeOptions(threshold=START_SCORE - 0.5))
         assert set(listed(alone)) == set(listed(together[row]))
+        assert len(alone.score) > 0 or row == 2
         np.testing.assert_allclose(alone.score, together[row].score, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(whole.loss_sum, torch.stack(losses).sum(), rtol=1e-5, atol=1e-5)
 
@@ -232,3 +233,13 @@ def test_config_and_state_rebuild_the_head() -> None:
     hidden, batch = batch_of(GOLD)
     first, second = (h.eval()(hidden, batch, want_loss=True).loss_sum for h in (head, again))
     assert torch.equal(first, second)
+
+
+def test_an_untrained_model_finds_next_to_nothing() -> None:
+    head = build().eval()
+    hidden, batch = batch_of(GOLD)
+    for factors in head(hidden, batch, want_loss=False).scores:
+        assert written_out(Factors(*(factor.detach() for factor in factors))).mean() == pytest.approx(
+            START_SCORE, abs=1
+        )
+    assert "start_score" not in head.config
