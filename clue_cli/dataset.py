@@ -1,4 +1,4 @@
-"""What a task's data look like, split by split: counts, labels, repeated texts, lengths, gold spans within reach.
+"""What a task's data look like, split by split: counts, labels, repeated texts, lengths, gold answers within reach.
 
 Everything is measured in one pass over the rows, a batch at a time; of a row only two hashes and its lengths stay in
 memory. `clue_cli.dataset_checks` judges what is measured here.

@@ -225,7 +225,7 @@ def check_left_out(found: Description) -> Grades:
 def check_labels(found: Description) -> Grades:
     """Every label can be learned, and no single one decides the figure."""
     train = found.splits.get("train")
-    if train is None or not train.labelled:
+    if train is None or not train.labelled or len(train.labels) < 2:  # nothing to tell apart
         return
     used = {label: count for label, count in train.labels.items() if count}
     if len(used) < 2 and len(train.labels) > 1:
@@ -323,16 +323,16 @@ def check_unknown(found: Description) -> Grades:
 
 
 def check_reach(found: Description) -> Grades:
-    """The tokens can express the gold spans."""
+    """The tokens and windows can express what the gold answers are made of."""
     measured = [split.spans for split in found.splits.values() if split.spans is not None and split.spans.gold]
     for name, split in found.splits.items():
         reach = split.spans
         if reach is None or not reach.gold:
             continue
-        text = f"{name}: {reach.reachable:,} of {reach.gold:,} gold spans within reach"
+        text = f"{name}: {reach.reachable:,} of {reach.gold:,} gold answers within reach"
         if reach.reachable < reach.gold:
             reasons = ", ".join(f"{amount:,} {reason}" for reason, amount in reach.reasons.items())
-            text += f", recall at most {_bound(reach.reachable, reach.gold)} ({reasons})"
+            text += f", {_bound(reach.reachable, reach.gold)} ({reasons})"
         if reach.joined is not None:
             text += f"; without splitting Chinese characters {_bound(reach.joined, reach.gold)}"
         yield grade(_share(reach.reachable, reach.gold), REACH_WARN, REACH_FAIL), text

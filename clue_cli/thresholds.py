@@ -18,7 +18,7 @@ from clue_cli.scoring import Statistics, make_metric
 
 if TYPE_CHECKING:
     from clue_cli.contract import Feature
-    from clue_cli.model import Model
+    from clue_cli.model import BaseModel
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class _Sweep(Predictor):
     Candidates are decoded at the lowest threshold, or at each where the head's answers are not nested.
     """
 
-    def __init__(self, model: Model, thresholds: Sequence[float]) -> None:
+    def __init__(self, model: BaseModel, thresholds: Sequence[float]) -> None:
         super().__init__(model, processes=Processes.current())
         self.thresholds = tuple(thresholds)
 
@@ -63,7 +63,7 @@ class _Sweep(Predictor):
         ]
 
 
-def tune_threshold(model: Model, examples: Sequence[Example], metric_id: str | None = None) -> Curve:
+def tune_threshold(model: BaseModel, examples: Sequence[Example], metric_id: str | None = None) -> Curve:
     """Try the head's thresholds on labelled `examples`; the best primary figure of the metric wins.
 
     Of equally good thresholds the one nearest to the head's default wins. UserError where the head has none to tune,

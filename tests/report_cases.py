@@ -89,11 +89,11 @@ def span_line(text: str, gold: Spans, said: Sequence[tuple[int, int, str, float]
     }  # fmt: skip
 
 
-def make_labels(path: Path, amount: int = 40, **more: Any) -> Path:
-    """A run of labels, some wrong, with hostile texts among them."""
+def make_labels(path: Path, amount: int = 40, every: int = 3, **more: Any) -> Path:
+    """A run of labels, some wrong (others for another `every`), with hostile texts among them."""
     lines = []
     for i in range(amount):
-        gold, said = str(i % 2), str((i // 3) % 2)
+        gold, said = str(i % 2), str((i // every) % 2)
         texts = (f"第{i}句话", "借呗怎么还款" * (i % 9 + 1))
         lines.append(label_line(gold, said, 0.5 + (i % 10) / 20, texts))
     lines += [label_line("0", "1", 0.99, (hostile, "乙")) for hostile in HOSTILE]

@@ -269,8 +269,8 @@ def test_the_worst_finding_grades_a_check_and_the_others_are_still_told() -> Non
 def test_the_bound_of_recall_is_told_before_and_after_splitting() -> None:
     found = changed(spans=SpanReach(10_000, 9_998, {"entities that no window holds": 2}, joined=8_620))
     message = next(check.message for check in run_checks(found) if check.name == "spans within reach")
-    assert "9,998 of 10,000 gold spans within reach" in message
-    assert "recall at most 99.98 % (2 entities that no window holds)" in message
+    assert "9,998 of 10,000 gold answers within reach" in message
+    assert "99.98 % (2 entities that no window holds)" in message
     assert "without splitting Chinese characters 86.20 %" in message
 
 

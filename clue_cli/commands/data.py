@@ -48,7 +48,7 @@ def data_command(
     no_color: o.NoColorOption = False,
     debug: o.DebugOption = False,
 ) -> None:
-    """Check a task's data and describe them: rows, labels, repeated texts, lengths, gold spans within reach.
+    """Check a task's data and describe them: rows, labels, repeated texts, lengths, gold answers within reach.
 
     Exit status 1 if a check fails, 2 at a row that cannot be read (file and line are named), else 0.
     """

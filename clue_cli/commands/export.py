@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 EPILOG = "Examples:\n\nclue export RUN -o DIR\n\nclue export RUN --int8 --data cluener_public.zip -o DIR --force"
 
 EXPORT = "Export"
+
+RUNTIMES = {
+    "pytorch": "PyTorch, float32", "onnxruntime": "onnxruntime, float32", "int8": "onnxruntime, int8"
+}  # fmt: skip
 
 Output = Annotated[
     Path, typer.Option("--output", "-o", metavar="DIR", rich_help_panel=o.OUTPUT, help="Directory for the export.")
@@ -86,37 +90,28 @@ def export_command(
 
 
 def _show(done: Exported) -> None:
-    check, megabytes = done.check, {form: size / 1e6 for form, size in done.sizes.items()}
-    values = {} if done.figure is None else done.figure.values
-    rows: list[list[Any]] = [
-        _row("PyTorch, float32", values.get("pytorch"), check.rate("pytorch"), megabytes["safetensors"]),
-        _row("onnxruntime, float32", values.get("onnxruntime"), check.rate("onnxruntime"), megabytes["float32"]),
+    check, int8 = done.check, done.int8
+    rates = {"pytorch": check.rate("pytorch"), "onnxruntime": check.rate("onnxruntime")}
+    if int8 is not None:
+        rates["int8"] = int8.rate("onnxruntime")
+    columns: list[console.Column | str] = [console.Column("computed by")]
+    if done.figure is not None:
+        columns.append(console.Column(done.figure.primary, right=True))
+    columns += [console.Column(name, right=True, digits=1) for name in ("rows a second", "MB")]
+    rows = [
+        [RUNTIMES[name], *([] if done.figure is None else [100 * done.figure.values[name]]), rate, size / 1e6]
+        for (name, rate), size in zip(rates.items(), done.sizes.values(), strict=True)
     ]
-    if done.int8 is not None:
-        rows.append(_row("onnxruntime, int8", values.get("int8"), done.int8.rate("onnxruntime"), megabytes["int8"]))
-    figure = "figure" if done.figure is None else done.figure.primary
-    numbers = [
-        figure,
-        console.Column("rows a second", right=True, digits=1),
-        console.Column("MB", right=True, digits=1),
-    ]
-    columns = [console.Column("computed by"), *numbers]
-    if done.figure is None:
-        columns, rows = [columns[0], *columns[2:]], [[row[0], *row[2:]] for row in rows]
     console.table(columns, rows, title=f"{done.task}, {done.rows.split}: {len(check.rows):,} rows")
     console.result(f"answers that differ: {check.differing:,}{_ties(check.ties)}")
     console.result(f"largest difference of a raw score: {check.largest:.1e} (relative to 1 + |score|)")
-    if done.int8 is not None:
-        console.result(f"answers that differ with int8: {done.int8.differing:,}")
-    console.result(f"rows a second are those of encoder and decoder in {_threads(check.threads)}, without tokenising")
+    if int8 is not None:
+        console.result(f"answers that differ with int8: {int8.differing:,}")
+    console.result(f"rows a second: encoder and decoder in {_threads(check.threads)}, without tokenising")
     if done.rows.sample:
         console.result("The rows are the shipped sample: a check that everything works, no result.")
     console.tally(done.rows.left_out)
     console.result(f"checked and written: {done.output}")
-
-
-def _row(name: str, figure: float | None, rate: float, size: float) -> list[Any]:
-    return [name, None if figure is None else 100 * figure, rate, size]
 
 
 def _threads(count: int) -> str:

@@ -26,10 +26,11 @@ def list_command(
     rows: list[list[Any]] = []
     family = None
     for task in found:
-        first = console.Cell(task.family if task.family != family else "", bold=True)
-        rows.append([first, task.name, task.default_head, task.default_metric, data_words(task)])
+        if task.family != family:
+            rows.append([console.Cell(task.family, bold=True), "", "", ""])
+        rows.append([f"  {task.name}", task.default_head, task.default_metric, data_words(task)])
         family = task.family
-    console.table(["family", "task", "head", "metric", "data"], rows)
+    console.table(["task", "head", "metric", "data"], rows)
     console.result()
     console.result("clue show TASK tells all about one, also how to get its data.")
     for problem in problems():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +31,7 @@ Output = Annotated[
     Path | None,
     typer.Option(
         "--output", "-o", metavar="FILE", rich_help_panel=o.OUTPUT,
-        help=f"Page to write. (default: {FILE_NAME} in the run's directory; of several runs, in this one)",
+        help=f"Page to write. (default: {FILE_NAME} in the run's directory; for several runs in the current one)",
     ),
 ]  # fmt: skip
 
@@ -60,6 +61,8 @@ def report_command(
             raise UserError("no such run", where=str(run), hint="clue train makes runs below runs/")
     page = output or (runs[0] / FILE_NAME if len(runs) == 1 else Path(FILE_NAME))
     check_output(page, force=force)
+    # It tells of its caches; no page depends on them.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     from clue_cli.report.page import report
 
     text = report(runs, split=split, metric=metric, resamples=resamples)

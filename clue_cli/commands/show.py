@@ -63,6 +63,8 @@ def describe(task: Any, head: str, size: str, recipe: str | None = None) -> dict
             {
                 "split": split,
                 "names": list(names),
+                "together": list(_get(task, "together", {}).get(split, ())),
+                "answers": list(_get(task, "answer_files", {}).get(split, ())),
                 "rows": _get(task, "counts", {}).get(split),
                 "official": {name: task.official[name] for name in names if name in task.official},
                 "submission": task.submissions.get(split),
@@ -104,7 +106,7 @@ def _print(document: dict[str, Any]) -> None:
     console.result()
     console.table(
         ["split", "files", "rows", "submission"],
-        [[f["split"], " or ".join(f["names"]), f["rows"], f["submission"]] for f in document["files"]],
+        [[f["split"], _file_names(f), f["rows"], f["submission"]] for f in document["files"]],
         title="Files",
     )
     console.result()
@@ -129,7 +131,15 @@ def _print(document: dict[str, Any]) -> None:
     _print_data(document)
 
 
+def _file_names(file: dict[str, Any]) -> str:
+    """`a.json and b.json` where a split is both, `a.json or b.json` where either serves, `with` a file of answers."""
+    names = " and ".join(file["together"]) or " or ".join(file["names"])
+    return " with ".join([names, *file["answers"]])
+
+
 def _print_labels(document: dict[str, Any]) -> None:
+    if not document["labels"]:
+        return
     words = [
         entry["label"] + (f" {entry['name']}" if entry["name"] and entry["name"] != entry["label"] else "")
         for entry in document["labels"]

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 WIDTH = 400
 LINE = 16
 """Height of a line of text with the space around it."""
-DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (9, 3)), (0, (3, 1, 1, 1, 1, 1)))
-MARKERS = ("o", "s", "^", "D", "v", "P")
+DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (9, 3)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LEFT = 46
 """Room for the numbers beside an axis."""
 FEW_POINTS = 30
@@ -54,7 +54,7 @@ class Look:
 
 
 def looks(amount: int) -> list[Look]:
-    """A look for each of `amount` runs."""
+    """A look for each of `amount` runs: colours, dashes and marks come round at different times."""
     ways = zip(cycle(SERIES), cycle(DASHES), cycle(MARKERS), strict=False)
     return [Look(COLOURS[name], dashes, marker) for _, (name, dashes, marker) in zip(range(amount), ways, strict=False)]
 

@@ -197,7 +197,10 @@ def compare(runs: Sequence[Run], resamples: int) -> Comparison:
 
 
 def disagreed(comparison: Comparison, runs: Sequence[Run]) -> list[tuple[str, str, list[Disagreed], int]]:
-    """By pair (first letter, second letter) the items with the largest difference, and how many there are in all."""
+    """By pair (first letter, second letter) the items with the largest difference, and how many there are in all.
+
+    Pairs without a difference on any item are left out.
+    """
     by_letter = {run.letter: run for run in runs}
     position = {line["number"]: i for i, line in enumerate(runs[0].scored.lines)}
     found = []
@@ -210,7 +213,8 @@ def disagreed(comparison: Comparison, runs: Sequence[Run]) -> list[tuple[str, st
             texts = tuple(shortened(text, 240) for text in (line["texts"] or ())[:MOST_TEXTS])
             words = (in_words(elements, first) for elements in (ours.gold, ours.predicted, theirs.predicted))
             shown.append(Disagreed(item.number, shown_id(line), texts, *words))
-        found.append((pair.first, pair.second, shown, len(pair.disagreements)))
+        if shown:
+            found.append((pair.first, pair.second, shown, len(pair.disagreements)))
     return found
 
 

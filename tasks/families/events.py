@@ -89,6 +89,9 @@ class Events(TaskBase):
         "small": {"learning_rate": 1e-3, "epochs": 10, "batch_size": 16},
         "base": {"learning_rate": 2e-5},
         "large": {"learning_rate": 1e-5},
+        # The span scorers begin at nothing, and 282 types move too little at the encoder's rate: on the shipped sample
+        # 57 points of character F1 after five epochs instead of 20.
+        "gplinker:small": {"head_learning_rate": 5e-3},
         # As for entities: transitions start at zero and move too little at the encoder's rate.
         "crf:small": {"head_learning_rate": 1e-2},
         "crf:base": {"head_learning_rate": 1e-3},

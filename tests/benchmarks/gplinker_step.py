@@ -2,10 +2,10 @@
 
     python tests/benchmarks/gplinker_step.py [--batch 16] [--length 256] [--steps 3] [--threads 2] [--device cpu]
 
-duee: 282 types of spans and two linkers on a base-size encoder of random weights; random tokens, 10 spans and 20 links a
-row. A step is forward, backward and an update by AdamW. Each form runs in a process of its own: the best of some steps
-after one to warm up; memory is the growth of the process's peak from the model at rest (on a GPU: its own allocator's).
-With `--encoder none` only the head runs, on random vectors.
+duee: 282 types of spans and two linkers on a base-size encoder of random weights; random tokens, 10 spans and 20 links
+a row. A step is forward, backward and an update by AdamW. Each form runs in a process of its own: the best of some
+steps after one to warm up; memory is the growth of the process's peak from the model at rest (on a GPU: its own
+allocator's). With `--encoder none` only the head runs, on random vectors.
 """
 
 from __future__ import annotations

@@ -70,5 +70,5 @@ def test_the_real_cluener_is_within_reach_of_the_shipped_encoder(
 ) -> None:
     assert run(["data", "cluener", "--data", str(shared / "data" / "cluener"), "--quiet"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "dev: 3,072 of 3,072 gold spans within reach" in shown
+    assert "dev: 3,072 of 3,072 gold answers within reach" in shown
     assert "joins no Chinese characters" in shown
