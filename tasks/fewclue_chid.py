@@ -36,5 +36,5 @@ TASK = Cloze(
     },
     counts={"train": 202, "dev": 202, "test": 2_002, "test_hidden": 2_000},
     submissions={"test_hidden": "chidf_predict.json"},
-    recipe={"max_length": 128, "epochs": 10},
+    recipe={"max_length": 128, "batch_size": 8, "epochs": 10},
 )

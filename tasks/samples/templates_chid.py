@@ -113,8 +113,8 @@ TAIL = """
 """
 """What stands around the sentence with the blank in FewCLUE's rows, which are cut off with an ellipsis."""
 
-LINES = {"train": 190, "dev": 60, "test1.0": 25, "test1.1": 20}
-CANDIDATES, PASSAGES = 10, (2, 3, 4, 5)
+LINES = {"train": 300, "dev": 60, "test1.0": 25, "test1.1": 20}
+CANDIDATES, PASSAGES = 10, (2, 4, 5, 5)
 FEW_ROWS = {"train_few_all": 202, "dev_few_all": 120, "test_public": 100, "test": 40}
 FEW_CANDIDATES = 7
 FIRST_TAGS = {"train": 0, "dev": 5000, "test1.0": 7000, "test1.1": 8000}

@@ -277,12 +277,12 @@ def threads(count: int) -> Iterator[None]:
 def test_two_threads_give_the_same_bits_every_time() -> None:
     """Many gold spans that share starts and ends: their gradients meet in the same places."""
     random = torch.Generator().manual_seed(0)
-    leaves = leaves_of(random_factors(3, 128, 40, 2.0, random), torch.float32)
-    valid = valid_pairs(torch.ones(3, 128, dtype=torch.bool))
-    spans = torch.stack([torch.randint(0, n, (2000,), generator=random) for n in (3, 40, 5, 128)], dim=1)
+    leaves = leaves_of(random_factors(1, 256, 80, 2.0, random), torch.float32)
+    valid = valid_pairs(torch.ones(1, 256, dtype=torch.bool))
+    spans = torch.stack([torch.randint(0, n, (6000,), generator=random) for n in (1, 80, 12, 256)], dim=1)
     with threads(2):
         loss, gradients = value_and_gradients(factorised_span_loss, leaves, valid, spans)
-        for _ in range(10):
+        for _ in range(8):
             again, others = value_and_gradients(factorised_span_loss, leaves, valid, spans)
             assert torch.equal(again, loss)
             assert all(torch.equal(mine, other) for mine, other in zip(gradients, others, strict=True))
