@@ -46,6 +46,9 @@ TOKENS_CPU, TOKENS_DEVICE = 2048, 65_536
 """Tokens of one batch, padding included: on a processor it is one thread's, on an accelerator it fills the device."""
 
 
+BEYOND = "candidates beyond the most that a head decodes (it finds nearly everything: is it trained?)"
+
+
 class _Stopped(Exception):
     """Ends the compute thread between two batches."""
 
@@ -269,8 +272,14 @@ class Predictor:
     def _predicted(
         self, example: Example, features: list[Feature], candidates: list[Any], options: Answering
     ) -> Prediction:
-        """The answer for one example; what is tried at several thresholds overrides this."""
-        return self.task.predictions(example, features, candidates, options)
+        """The answer for one example, what it had to leave out counted; a sweep over thresholds overrides this."""
+        prediction = self.task.predictions(example, features, candidates, options)
+        for reason, amount in (getattr(prediction.scores, "left_out", None) or {}).items():
+            self.tally.add(reason, example.where, amount)
+        if not hasattr(prediction.scores, "left_out"):
+            dropped = sum(getattr(candidate, "dropped", 0) for candidate in candidates)
+            self.tally.add(BEYOND, example.where, dropped)
+        return prediction
 
     def _compute(self, features: list[Feature], options: Answering) -> list[Any]:
         """Candidates of one batch, halved as often as the device's memory demands."""

@@ -94,8 +94,9 @@ def measure_step(rows: int, length: int, types: int) -> dict[str, Any]:
     output = head({"last": last}, batch, want_loss=True)
     (output.loss_sum / output.weight).backward()
     result: dict[str, Any] = {"training s": time.perf_counter() - begun, "training MB": memory.megabytes}
-    # What a trained model looks like: nearly all scores far below the threshold.
-    for name, threshold in (("trained", 7.5), ("untrained", 0.0)):
+    # Few scores over the threshold, as with a trained model: those over five standard deviations and a little.
+    few = 5.2 * sum(factor.detach().var().item() for factor in output.scores) ** 0.5
+    for name, threshold in (("trained", few), ("untrained", 0.0)):
         begun = time.perf_counter()
         found = head.decode(output, batch, DecodeOptions(threshold=threshold))
         result[f"decoding {name} s"] = time.perf_counter() - begun
