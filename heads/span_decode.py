@@ -98,49 +98,42 @@ def factorised_spans(
     Where very many lines are promising (an untrained model), they are taken most promising first, until no other can
     hold a span better than the worst that is kept; the rest is only counted.
     """
-    rows, length, _ = b.shape
+    rows, length, types = b.shape
     with full_precision(A):
         top_a, type_bound = _bounds(A, b, c, text_mask, ordered)
-        best = BestSpans(rows, max_candidates, threshold, A)
+        best, scores = BestSpans(rows, max_candidates, threshold, A), _LineScores(A, b, c, text_mask, ordered)
         most = max(1, MANY_BLOCKS * block_elements(A.device) // length)
-        # Not "over": what is no number, where there is no text, rules nothing out.
-        row, kind = (~(type_bound <= threshold)).nonzero().unbind(1)
-        lines: Tensor | None = None
-        if len(row) <= most:
-            ends = torch.where(text_mask[row], c[row, :, kind], float("-inf"))
-            bound = (top_a[row] + (suffix_maximum(ends) if ordered else ends.amax(1, keepdim=True))) + b[row, :, kind]
-            number, start = (bound > threshold).nonzero().unbind(1)
-            lines = _sorted(torch.stack((row[number], start, kind[number]), 1), bound[number, start])
-        scores = _LineScores(A, b, c, text_mask, ordered)
-        if lines is not None and len(lines) <= most:
+        lines = scores.promising(top_a, type_bound, threshold, most)
+        if lines is not None:
             scores.add(lines, best, threshold)
         else:
             best.seen = scores.count_over(threshold)
             scores.add_best(best, top_a, most)
-    return best.spans(b.shape[2], length)
+    return best.spans(types, length)
 
 
 def _bounds(A: Tensor, b: Tensor, c: Tensor, text_mask: Tensor, ordered: bool) -> tuple[Tensor, Tensor]:
     """`max_j A[i,j]` over valid pairs (B, L), -inf where none starts; and a bound on the scores of a type (B, H)."""
     rows, length, types = b.shape
-    top_a, bound = A.new_empty((rows, length)), A.new_empty((rows, types))
+    top_a, top_b, top_c = A.new_empty((rows, length)), A.new_empty((rows, types)), A.new_empty((rows, types))
     # To add 0 or -inf is several times faster on a processor than to choose by a bool.
     text = torch.zeros(text_mask.shape, dtype=A.dtype, device=A.device).masked_fill_(~text_mask, float("-inf"))
     before = torch.full_like(A[0], float("-inf")).tril_(-1) if ordered else None
-    # A few rows at a time, in the same small memory.
-    step = max(1, min(rows, block_elements(A.device) // 8 // (length * max(length, types))))
-    buffer = A.new_empty((step, length, length))
+    # Some rows at a time, in the same small memory; `amax` is fast over whole vectors of a processor.
+    step = max(1, min(rows, block_elements(A.device) // 4 // (length * max(length, types))))
+    buffer = A.new_full((step, length, -(-length // 16) * 16), float("-inf"))
     for low in range(0, rows, step):
         part = slice(low, min(low + step, rows))
-        masked = torch.add(A[part], text[part, None], out=buffer[: part.stop - low])
+        held = buffer[: part.stop - low]
+        masked = torch.add(A[part], text[part, None], out=held[..., :length])
         if before is not None:
             masked += before
-        top = masked.amax(2)
-        if bool(top.isnan().any()):  # what is no number may stand where there is no text
-            top = torch.where(valid_pairs(text_mask[part], ordered=ordered), A[part], float("-inf")).amax(2)
-        top_a[part] = torch.where(text_mask[part], top, float("-inf"))
-        bound[part] = (top_a[part].amax(1)[:, None] + maximum(c[part])) + maximum(b[part])
-    return top_a, bound
+        torch.amax(held, 2, out=top_a[part])
+        top_b[part], top_c[part] = maximum(b[part]), maximum(c[part])
+    if bool(top_a.isnan().any()):  # what is no number may stand where there is no text
+        top_a = torch.where(valid_pairs(text_mask, ordered=ordered), A, float("-inf")).amax(2)
+    top_a = torch.where(text_mask, top_a, float("-inf"))
+    return top_a, (top_a.amax(1)[:, None] + top_c) + top_b
 
 
 def maximum(x: Tensor) -> Tensor:
@@ -175,6 +168,34 @@ class _LineScores(NamedTuple):
     text_mask: Tensor
     ordered: bool
 
+    def promising(self, top_a: Tensor, type_bound: Tensor, threshold: float, most: int) -> Tensor | None:
+        """The lines (M, 3) that may hold a span over the threshold, the most promising first; None if over `most`."""
+        # Not "over": what is no number, where there is no text, rules nothing out.
+        row, kind = (~(type_bound <= threshold)).nonzero().unbind(1)
+        if len(row) > most:
+            bound = self.bounds(top_a)
+            over = bound > threshold
+            if int(over.count_nonzero()) > most:
+                return None
+            lines = over.nonzero()
+            return _sorted(lines, bound[lines.unbind(1)])
+        ends = torch.where(self.text_mask[row], self.c[row, :, kind], float("-inf"))
+        bound = (top_a[row] + self._from(ends)) + self.b[row, :, kind]
+        number, start = (bound > threshold).nonzero().unbind(1)
+        if len(number) > most:
+            return None
+        return _sorted(torch.stack((row[number], start, kind[number]), 1), bound[number, start])
+
+    def bounds(self, top_a: Tensor) -> Tensor:
+        """What no score of a line exceeds (B, L, H), -inf where none starts."""
+        ends = torch.where(self.text_mask[..., None], self.c, float("-inf"))
+        starts = torch.where(self.text_mask[..., None], self.b, float("-inf"))
+        return (top_a[..., None] + self._from(ends)) + starts
+
+    def _from(self, ends: Tensor) -> Tensor:
+        """The largest of `ends` (M, L, ...) that a span from each start may have."""
+        return suffix_maximum(ends) if self.ordered else ends.amax(1, keepdim=True)
+
     def add(self, lines: Tensor, best: BestSpans, threshold: float | None) -> None:
         """Add to `best` what is over the bar, of lines (M, 3); with a threshold what is over that counts as seen."""
         length = self.b.shape[1]
@@ -196,10 +217,7 @@ class _LineScores(NamedTuple):
     def add_best(self, best: BestSpans, top_a: Tensor, most: int) -> None:
         """Add the spans of all lines, `most` lines in a round and the best first, until no line could be better."""
         rows, length, types = self.b.shape
-        ends = torch.where(self.text_mask[..., None], self.c, float("-inf"))
-        top_c = suffix_maximum(ends) if self.ordered else ends.amax(1, keepdim=True)
-        starts = torch.where(self.text_mask[..., None], self.b, float("-inf"))
-        bound = ((top_a[..., None] + top_c) + starts).flatten(1)
+        bound = self.bounds(top_a).flatten(1)
         # Lines of one type lie together: whole columns are read.
         columns = self._replace(c=self.c.transpose(1, 2).contiguous().transpose(1, 2))
         while True:

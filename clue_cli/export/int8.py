@@ -15,7 +15,7 @@ def quantise(path: Path) -> None:
     Weights are rounded to 7 bits (`reduce_range`): sums of full 8-bit products overflow on processors without VNNI,
     and the figure would depend on the machine. Embeddings stay as they are. RunError where it fails.
     """
-    quantization = package("onnxruntime.quantization")
+    quantization, onnx = package("onnxruntime.quantization"), package("onnx")
     # The file of large weights is known to the graph by its name: both are moved away together.
     away = path.with_name("float32")
     away.mkdir()
@@ -23,6 +23,10 @@ def quantise(path: Path) -> None:
         file.rename(away / file.name)
     source = away / path.name
     try:
+        # The shapes noted for weights are not turned with the weights, and then stop the quantiser.
+        graph = onnx.load(str(source), load_external_data=False)
+        del graph.graph.value_info[:]
+        onnx.save(graph, str(source))
         with quiet():
             quantization.quantize_dynamic(
                 source,

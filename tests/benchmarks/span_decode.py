@@ -1,6 +1,6 @@
 """Decoding from given scores: clue's decoders, a batch at a time, against nested loops over numpy.where, row by row.
 
-    python tests/benchmarks/span_decode.py [--data-root DIR] [--tokens 4096] [--limit N]
+    python tests/benchmarks/span_decode.py [--data-root DIR] [--tokens 16384] [--limit N]
 
 The rows, lengths and gold are those of the dev sets of duie and duee (DIR holds a directory a task; else the shipped
 samples). Scores are random and shaped like a trained model's: gold far over the threshold, all else far below. clue's
@@ -281,7 +281,7 @@ def show(name: str, times: Times, sample: bool) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data-root", help="holds a directory a task; default: the shipped samples")
-    parser.add_argument("--tokens", type=int, default=4096, help="of one batch on clue's side, padding included")
+    parser.add_argument("--tokens", type=int, default=16384, help="of one batch on clue's side, padding included")
     parser.add_argument("--limit", type=int, help="rows of each dev set")
     parser.add_argument("--repeats", type=int, default=3, help="calls of which the shortest counts, on both sides")
     parser.add_argument("--threads", type=int, default=1)

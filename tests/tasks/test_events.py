@@ -460,7 +460,9 @@ REAL = [
 ]
 
 
-@pytest.mark.parametrize(("name", "split", "limits", "most", "reasons"), REAL, ids=lambda value: str(value)[:24])
+@pytest.mark.parametrize(
+    ("name", "split", "limits", "most", "reasons"), REAL, ids=[f"{r[0]}-{r[1]}-{r[2].max_length}" for r in REAL]
+)
 def test_every_real_event_comes_back_or_is_counted(
     name: str, split: str, limits: Limits, most: int, reasons: set[str], shared: Path, characters: HFTextEncoder
 ) -> None:
