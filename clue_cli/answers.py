@@ -224,10 +224,9 @@ class Table:
 
     def record(self, example: Example, prediction: Prediction, fields: Mapping[str, Any]) -> str:
         """See `AnswerForm`."""
-        spans = prediction.answer if _is_spans(prediction.answer) else None
-        # Spans are marked in the text; listing them too would say everything twice.
-        listed = spans is not None
-        shown = {name: value for name, value in fields.items() if not (listed and isinstance(value, (list, tuple)))}
+        # Entities are marked in the text; listing them too would say everything twice.
+        spans = prediction.answer if MARKED in fields else None
+        shown = _once({name: value for name, value in fields.items() if name != MARKED})
         header = ""
         if self.columns is None:
             self.columns = list(shown)
@@ -259,8 +258,18 @@ class Table:
         return all(character in characters for text in example.texts for character in escaped(text).rstrip(" "))
 
 
-def _is_spans(answer: Any) -> bool:
-    return isinstance(answer, (tuple, list)) and all(isinstance(part, Span) for part in answer)
+MARKED = "entities"
+"""The field whose answers are spans of the text and nothing more."""
+
+
+def _once(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields without a second list of parts: it says the same in another form (DuIE's own beside ours)."""
+    lists = [name for name, value in fields.items() if isinstance(value, list) and all(map(_is_part, value))]
+    return {name: value for name, value in fields.items() if name not in lists[1:]}
+
+
+def _is_part(value: Any) -> bool:
+    return isinstance(value, Mapping)
 
 
 def _reading(value: Any) -> str:
@@ -268,7 +277,9 @@ def _reading(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
     if isinstance(value, Mapping):
-        return " ".join(_reading(part) for part in value.values())
+        # A part of the text is shown by its words; where it stands is in the other forms.
+        shown = {name: part for name, part in value.items() if "text" not in value or name in ("text", "role")}
+        return " ".join(filter(None, map(_reading, shown.values())))
     if isinstance(value, (list, tuple)):
         return ", ".join(
             " ".join(map(_reading, part)) if isinstance(part, (list, tuple)) else _reading(part) for part in value

@@ -136,7 +136,7 @@ class Predictor:
 
         return cls(load_model(directory, device, precision), tokens=tokens, tally=tally, processes=processes)
 
-    def answering(self, *, threshold: float | None = None, top_k: int = 1) -> Answering:
+    def answering(self, *, threshold: float | None = None, top_k: int = 1, joint: bool = True) -> Answering:
         """The options of an answer, checked: the run's own threshold where none is given.
 
         UserError for a threshold that the run's head has no use for, and for `top_k` below 1.
@@ -148,7 +148,7 @@ class Predictor:
         if threshold is not None and not self.model.head.thresholded:
             raise UserError(f"the head {self.model.settings.head} has no threshold", where="--threshold")
         threshold = self.model.threshold if threshold is None else threshold
-        return Answering(threshold=threshold, top_k=top_k, flat=self.model.head.flat)
+        return Answering(threshold=threshold, top_k=top_k, flat=self.model.head.flat, joint=joint)
 
     def examples(
         self, examples: Iterable[Example], options: Answering | None = None, *, answered: int = 0

@@ -45,6 +45,7 @@ class Request:
     output: str | None = None
     probabilities: bool = False
     top_k: int = 1
+    independent: bool = False
     threshold: float | None = None
     precision: str | None = None
     device: str | None = None
@@ -124,7 +125,7 @@ def predict_files(request: Request) -> Summary:
     with sink:
         predictor = Predictor.load(request.run, device=request.device, precision=request.precision)
         check_text_fields(request.reading.text_fields, predictor.task)
-        options = predictor.answering(threshold=request.threshold, top_k=request.top_k)
+        options = predictor.answering(threshold=request.threshold, top_k=request.top_k, joint=not request.independent)
         started = time.perf_counter()
         outputs = [_answer(predictor, request, targets[0], sink, options, left_out)]
     for target in targets[1:]:
@@ -213,6 +214,7 @@ def _made_of(request: Request, directory: Path) -> dict[str, Any]:
         "text_fields": list(request.reading.text_fields),
         "probabilities": request.probabilities,
         "top_k": request.top_k,
+        "independent": request.independent,
         "threshold": request.threshold,
         "precision": request.precision,
         "on_error": "skip" if request.skip else "stop",

@@ -61,6 +61,13 @@ TopK = Annotated[
         metavar="K", min=1, rich_help_panel=ANSWERS, help="Write the K most probable labels with their probabilities."
     ),
 ]
+Independent = Annotated[
+    bool,
+    typer.Option(
+        "--independent", rich_help_panel=o.MODEL,
+        help="Answer the blanks of a line one by one, not together so that each candidate is used once (cloze).",
+    ),
+]  # fmt: skip
 Threshold = Annotated[
     float | None,
     typer.Option(
@@ -112,6 +119,7 @@ def predict_command(
     on_error: OnError = "stop",
     probabilities: Probabilities = False,
     top_k: TopK = 1,
+    independent: Independent = False,
     threshold: Threshold = None,
     device: o.DeviceOption = None,
     precision: o.PrecisionOption = None,
@@ -151,6 +159,7 @@ def predict_command(
         output=None if output == "-" else output,
         probabilities=probabilities,
         top_k=top_k,
+        independent=independent,
         threshold=threshold,
         precision=precision,
         device=device,

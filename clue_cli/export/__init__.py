@@ -16,7 +16,7 @@ The packages for it (`packages`) are an extra of their own, and imported only he
 """
 
 OPSET = 20
-"""The version of ONNX's operators: the latest that onnxruntime runs rightly for every encoder tried.
+"""The version of ONNX's operators: old enough for other runtimes too, and newer ones made nothing faster.
 
-From 23 on the exporter writes rotary positions as one operator, which onnxruntime (1.31) refuses for batches over 1.
+(What torch 2.13 writes in version 23 for a ModernBERT, onnxruntime 1.31 does not run.)
 """

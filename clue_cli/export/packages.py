@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from clue_cli.environment import DISTRIBUTION
@@ -24,7 +25,7 @@ def package(name: str) -> Any:
     """The module `name`; UserError that says how to get it where it is not installed or does not load."""
     try:
         return importlib.import_module(name)
-    except ImportError as error:
+    except Exception as error:  # of a package whose own needs are not met anything may come
         top = name.partition(".")[0]
         missing = isinstance(error, ModuleNotFoundError) and error.name == top
         reason = "is not installed" if missing else f"does not load: {first_line(error)}"
@@ -43,11 +44,11 @@ def first_line(error: Exception) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the warnings and log lines of exporters, which speak to their own developers."""
+    """Without the warnings, log lines and prints of exporters, which speak to their own developers."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
