@@ -16,10 +16,10 @@ __all__ = ["load"]
 
 
 def load(run: str | Path, *, device: str | None = None, precision: str | None = None) -> Predictor:
-    """A run's model, ready to answer: `load(RUN).predict([...])`, the same answers as `clue predict RUN`.
+    """A run's model, or an export's, ready to answer: `load(RUN).predict([...])` gives what `clue predict RUN` does.
 
     device: "cpu", "cuda", "mps"; None takes the best at hand. precision: "bf16" or "float32"; None takes bf16 where
-    the hardware is fast at it. UserError where `run` is not a run's directory.
+    the hardware is fast at it; an export has its own. UserError where `run` is not a run's directory.
     """
     from clue_cli.prediction import Predictor
 

@@ -33,11 +33,13 @@ def lowest(requirements: Iterable[str], *, torch: str | None = None) -> list[str
 
 
 def requirements(extras: Sequence[str]) -> list[str]:
-    """The direct dependencies of the package and of `extras`, as pyproject.toml has them."""
+    """The direct dependencies of the package and of `extras` (and of extras that these bring), as pyproject.toml has them."""
     project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
     found: list[str] = list(project["dependencies"])
     for extra in extras:
-        found += project["optional-dependencies"][extra]
+        for requirement in project["optional-dependencies"][extra]:
+            own = re.fullmatch(rf"{re.escape(project['name'])}\[(.+)\]", requirement)
+            found += project["optional-dependencies"][own[1]] if own else [requirement]
     return found
 
 

@@ -142,9 +142,10 @@ def test_the_commands_that_come_next_work(
 
 def clue(*arguments: str, **more: Any) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "clue_cli", *arguments], env=environment, text=True, stderr=subprocess.PIPE, **more
-    )
+    # A shell starts what it runs in the background with Ctrl-C ignored, and its children inherit that.
+    own = (lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) if os.name != "nt" else None
+    command = [sys.executable, "-m", "clue_cli", *arguments]
+    return subprocess.Popen(command, env=environment, text=True, stderr=subprocess.PIPE, preexec_fn=own, **more)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
