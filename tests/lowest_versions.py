@@ -33,7 +33,7 @@ def lowest(requirements: Iterable[str], *, torch: str | None = None) -> list[str
 
 
 def requirements(extras: Sequence[str]) -> list[str]:
-    """The direct dependencies of the package and of `extras` (and of extras that these bring), as pyproject.toml has them."""
+    """The direct dependencies of the package and of `extras`, as pyproject.toml has them; our own extras resolved."""
     project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
     found: list[str] = list(project["dependencies"])
     for extra in extras:
