@@ -20,6 +20,7 @@ the derivation, the measurements and the relation to the published forms.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -162,12 +163,10 @@ class _FactorisedLoss(torch.autograd.Function):
         with full_precision(A):
             gold = gold_list(spans, valid)
             lines, product = _all_spans(A, b, c, valid)
-            listed = _listed_lines(gold, product)
-            inner = [torch.logsumexp(scores, 1) for _, scores in _blocks(listed, A, c, valid)]
-            listed = listed._replace(inner=torch.cat(inner) if inner else listed.inner)
+            listed = _summed(_listed_lines(gold, product), A, c, valid)
             lines.view(-1)[listed.place] = listed.inner + b[listed.row, listed.start, listed.kind]
             peak = lines.amax(2, keepdim=True).clamp(min=0)
-            shares = lines.sub_(peak).exp_()
+            shares = _exponential(lines.sub_(peak))
             total = shares.sum(2, keepdim=True).add_((-peak).exp())
             own = A[gold.row, gold.start, gold.end] + b[gold.row, gold.start, gold.kind]
             positive, pull = positive_part(own + c[gold.row, gold.end, gold.kind], gold, rows, types)
@@ -191,8 +190,9 @@ class _FactorisedLoss(torch.autograd.Function):
             by_c = torch.bmm(ratio, E).mul_(C).mul_(upstream)
             weight = by_b.view(-1)[listed.place]
             inner = torch.where(listed.inner > float("-inf"), listed.inner, 0)
-            for part, scores in _blocks(listed, A, c, valid):
-                share = (scores - inner[part, None]).exp_().mul_(weight[part, None])
+            whole = [(slice(None), listed.scores)]
+            for part, scores in whole if len(listed.scores) else _blocks(listed, A, c, valid):
+                share = _exponential(scores - inner[part, None]).mul_(weight[part, None])
                 add_at(by_a.view(-1, length), listed.row[part] * length + listed.start[part], share)
                 add_at(by_c.view(-1, length), listed.row[part] * types + listed.kind[part], share)
             pull, group = pull * upstream, gold.row * types + gold.kind
@@ -200,6 +200,15 @@ class _FactorisedLoss(torch.autograd.Function):
             add_at(by_b.view(-1), group * length + gold.start, pull)
             add_at(by_c.view(-1), group * length + gold.end, pull)
         return by_a, by_b.transpose(1, 2), by_c.transpose(1, 2), None, None
+
+
+def _exponential(x: Tensor) -> Tensor:
+    """`exp(x)` in place, of x <= 0.
+
+    By way of 2^x: on a processor a third of the time of `exp_`, and a tenth where it underflows. The rounding of its
+    argument is that of the scores.
+    """
+    return x.mul_(1 / math.log(2)).exp2_()
 
 
 class _Product(NamedTuple):
@@ -225,11 +234,11 @@ def _all_spans(A: Tensor, b: Tensor, c: Tensor, valid: Tensor) -> tuple[Tensor, 
     peak_a, used = E.amax(2), E.amax(1) > float("-inf")
     exists = peak_a > float("-inf")
     peak_a = torch.where(exists, peak_a, 0)
-    E.sub_(peak_a[..., None]).exp_()
+    _exponential(E.sub_(peak_a[..., None]))
     C = c.transpose(1, 2).clone(memory_format=torch.contiguous_format).masked_fill_(~used[:, None], float("-inf"))
     peak_c = C.amax(2, keepdim=True)
     peak_c = torch.where(peak_c > float("-inf"), peak_c, 0)
-    C.sub_(peak_c).exp_()
+    _exponential(C.sub_(peak_c))
     U = torch.bmm(C, E.transpose(1, 2))
     return U.log().add_(peak_a[:, None]).add_(peak_c).add_(b.transpose(1, 2)), _Product(E, C, U, exists[:, None])
 
@@ -238,7 +247,7 @@ class _Listed(NamedTuple):
     """R lines (row, type, start) that are summed explicitly, and their flat places (R,) in a tensor (B, H, L).
 
     Entry k of `slot`, `end` (N,) leaves column `end[k]` out of line `slot[k]`, out of none if that is -1. `inner` (R,):
-    the logarithms of the sums over c and A.
+    the logarithms of their sums over A and c; `scores` (R, L) what was summed, if it is one block, else (0, L).
     """
 
     row: Tensor
@@ -248,6 +257,7 @@ class _Listed(NamedTuple):
     slot: Tensor
     end: Tensor
     inner: Tensor
+    scores: Tensor
 
 
 def _listed_lines(gold: Gold, product: _Product) -> _Listed:
@@ -265,8 +275,18 @@ def _listed_lines(gold: Gold, product: _Product) -> _Listed:
         lost = product.exists & (sums <= product.least)
         lost.view(-1)[place] = False
         place = torch.cat((place, lost.view(-1).nonzero().squeeze(1)))
-    line = place // length
-    return _Listed(line // types, line % types, place % length, place, slot, gold.end, product.U.new_empty(0))
+    line, none = place // length, product.U.new_empty((0, length))
+    return _Listed(line // types, line % types, place % length, place, slot, gold.end, none[:, 0], none)
+
+
+def _summed(listed: _Listed, A: Tensor, c: Tensor, valid: Tensor) -> _Listed:
+    """`listed` with its sums, and with its scores if they are one block."""
+    inner = [listed.inner]
+    for part, scores in _blocks(listed, A, c, valid):
+        inner.append(torch.logsumexp(scores, 1))
+        if part == slice(0, len(listed.place)):
+            listed = listed._replace(scores=scores)
+    return listed._replace(inner=torch.cat(inner))
 
 
 def _blocks(listed: _Listed, A: Tensor, c: Tensor, valid: Tensor) -> Iterator[tuple[slice, Tensor]]:

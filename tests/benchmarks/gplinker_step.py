@@ -116,7 +116,7 @@ def main() -> None:
         return
     numbers = [f"--{name}={getattr(options, name)}" for name in ("batch", "length", "steps", "encoder", "device")]
     more = [*numbers, f"--threads={options.threads}", *(["--bf16"] if options.bf16 else [])]
-    found = {form: in_process(__file__, form, *more) for form in FORMS}
+    found = {form: in_process(__file__, form, *more, pinned=True) for form in FORMS}
     kind = "bf16 autocast" if options.bf16 else "float32"
     print(f"torch {torch.__version__}, {options.threads} threads, {options.device}, {kind}")
     print(f"EventGPLinker, {TYPES} types, encoder {options.encoder}, batch {options.batch} x {options.length}")

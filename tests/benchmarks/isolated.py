@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -52,10 +53,15 @@ def best_seconds(call: Callable[[], Any], *, repeats: int, at_least: float = 0.5
     return best
 
 
-def in_process(script: str, *arguments: Any) -> dict[str, Any]:
-    """What `script --one ARGUMENTS...` prints last, as JSON. SystemExit with its message if it fails."""
+def in_process(script: str, *arguments: Any, pinned: bool = False) -> dict[str, Any]:
+    """What `script --one ARGUMENTS...` prints last, as JSON. SystemExit with its message if it fails.
+
+    `pinned`: torch's threads keep to a core each. Where other programs run, two that share a core wait for each other
+    at the end of every operation, and short ones take a hundred times as long.
+    """
     command = [sys.executable, script, "--one", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    surroundings = {**os.environ, "OMP_PROC_BIND": "true"} if pinned else None
+    done = subprocess.run(command, capture_output=True, text=True, env=surroundings)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr.strip()}")
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

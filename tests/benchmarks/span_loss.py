@@ -106,11 +106,9 @@ def measure_step(rows: int, length: int, types: int) -> dict[str, Any]:
 
 
 def losses(options: argparse.Namespace) -> None:
+    more = ("--threads", options.threads, "--repeats", options.repeats)
     for shape in SHAPES:
-        results = {
-            form: in_process(__file__, form, *shape, "--threads", options.threads, "--repeats", options.repeats)
-            for form in FORMS
-        }
+        results = {form: in_process(__file__, form, *shape, *more, pinned=True) for form in FORMS}
         ours = results[OURS]
         print("batch {} x length {} x {} types".format(*shape))
         for form, figures in results.items():
@@ -123,7 +121,7 @@ def losses(options: argparse.Namespace) -> None:
 
 
 def types(options: argparse.Namespace) -> None:
-    figures = in_process(__file__, "head", *STEP, "--threads", options.threads)
+    figures = in_process(__file__, "head", *STEP, "--threads", options.threads, pinned=True)
     print("a head's step, batch {} x length {} x {:,} types".format(*STEP))
     print(f"  training  {figures['training s']:6.2f} s, peak +{figures['training MB']:.0f} MB")
     for name in ("trained", "untrained"):
