@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from clue_cli.attention import use_short_attention
+from clue_cli.attention import use_bf16_attention
 from clue_cli.batching import collate, to_device
 from clue_cli.contract import FORMAT_VERSION, Limits
 from clue_cli.errors import UserError
@@ -136,7 +136,7 @@ class Model(BaseModel, nn.Module):
         if self.precision == "bf16":
             compute_in_bf16(self.encoder)
             if self.device.type == "cpu":
-                use_short_attention(self.encoder.model)
+                use_bf16_attention(self.encoder.model)
         return self
 
     def forward(self, batch: Mapping[str, Tensor], *, want_loss: bool = False) -> Any:

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
-from clue_cli.attention import LONGEST, short_attention, use_short_attention
+from clue_cli.attention import SHORT, bf16_attention, blocks, use_bf16_attention
 from clue_cli.dropout import ByteDropout, byte_dropout, cheapen_dropout
 
 
@@ -83,39 +85,73 @@ def reference(q: Any, k: Any, v: Any, mask: torch.Tensor | None, scale: float) -
     return out.transpose(1, 2)
 
 
-@pytest.mark.parametrize("masked", ["none", "keys", "causal", "float"])
-@pytest.mark.parametrize("length", [1, 24, 130])
-def test_short_attention_is_attention(masked: str, length: int) -> None:
+def band(length: int, window: int) -> torch.Tensor:
+    """What a layer with a sliding window lets be seen, by its definition."""
+    place = torch.arange(length)
+    return (place[:, None] - place).abs() < window
+
+
+@pytest.mark.parametrize("masked", ["none", "keys", "causal", "float", "window", "float window"])
+@pytest.mark.parametrize("length", [1, 24, 130, SHORT + 1, 300])
+def test_attention_is_attention(masked: str, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clue_cli.attention.BLOCK_SCORES", 20_000)  # several blocks of queries and of examples
     torch.manual_seed(0)
     shape = (3, 2, length, 16)
     q, k, v = (torch.randn(shape).bfloat16().requires_grad_() for _ in range(3))
     mask: torch.Tensor | None = None
+    read = torch.arange(length) < torch.tensor([length, max(1, length // 2), 1])[:, None]
+    window = 20 if "window" in masked else None
     if masked != "none":
-        keys = torch.arange(length) < torch.tensor([length, max(1, length // 2), 1])[:, None]
-        mask = keys[:, None, None, :].expand(3, 1, length, length)
+        mask = read[:, None, None, :].expand(3, 1, length, length)
     if masked == "causal":
         assert mask is not None
         mask = mask & torch.ones(length, length, dtype=torch.bool).tril()
+    if window is not None:
+        assert mask is not None
+        mask = mask & band(length, window)
     exact_mask = mask
-    if masked == "float":
+    if "float" in masked:
         assert mask is not None
         mask = torch.zeros(mask.shape).masked_fill(~mask, torch.finfo(torch.bfloat16).min).bfloat16()
-    out, weights = short_attention(nn.Identity(), q, k, v, mask)
+    out, weights = bf16_attention(nn.Identity(), q, k, v, mask, sliding_window=window)
     assert weights is None
     exact = [tensor.detach().double().requires_grad_() for tensor in (q, k, v)]
     slow = reference(*exact, exact_mask, 16**-0.5)
     assert out.shape == (3, length, 2, 16)
-    torch.testing.assert_close(out.double(), slow, rtol=0.03, atol=0.03)
-    upward = torch.randn(out.shape)
+    # A padding query whose window holds padding only has no defined answer; nothing reads it.
+    upward = torch.randn(out.shape) * (read[:, :, None, None] if window else 1)
+    rows = read if window else torch.ones_like(read)
+    torch.testing.assert_close(out.double()[rows], slow[rows], rtol=0.03, atol=0.03)
+    assert bool(out.isfinite().all())
     out.backward(upward.bfloat16())
-    slow.backward(upward.double())
+    slow[rows].backward(upward.double()[rows])
     for mine, theirs in zip((q, k, v), exact, strict=True):
         assert mine.grad is not None
         assert theirs.grad is not None
         torch.testing.assert_close(mine.grad.double(), theirs.grad, rtol=0.05, atol=0.06)
 
 
-def test_what_is_long_or_float32_goes_to_the_fused_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+@settings(max_examples=60, deadline=None)
+@given(
+    st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 400), st.integers(1, 400)),
+    st.one_of(st.none(), st.integers(0, 70)),
+    st.integers(1, 60_000),
+)
+def test_blocks_cover_every_pair_in_reach_once(shape: tuple[int, int, int, int], reach: int | None, size: int) -> None:
+    count, heads, queries, keys = shape
+    times = torch.zeros(count, queries, keys, dtype=torch.int32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("clue_cli.attention.BLOCK_SCORES", size)
+        for examples, rows, columns in blocks(*shape, reach):
+            times[examples, rows, columns] += 1
+    near = torch.ones(queries, keys, dtype=torch.bool)
+    if reach is not None:
+        near = (torch.arange(queries)[:, None] - torch.arange(keys)).abs() <= reach
+    assert bool((times <= 1).all())
+    assert bool((times == 1)[:, near].all())
+
+
+def test_what_is_float32_or_drops_weights_of_long_texts_is_fused(monkeypatch: pytest.MonkeyPatch) -> None:
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
     asked: list[int] = []
@@ -125,10 +161,41 @@ def test_what_is_long_or_float32_goes_to_the_fused_attention(monkeypatch: pytest
         return query, None
 
     monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS._global_mapping, "sdpa", fused)
-    for dtype, length in ((torch.float32, 8), (torch.bfloat16, LONGEST + 1), (torch.bfloat16, LONGEST)):
+    for dtype, length, dropout in (
+        (torch.float32, 8, 0.0),
+        (torch.bfloat16, SHORT, 0.1),
+        (torch.bfloat16, SHORT + 1, 0.1),
+        (torch.bfloat16, SHORT + 1, 0.0),
+    ):
         q = torch.zeros(1, 1, length, 4, dtype=dtype)
-        short_attention(nn.Identity(), q, q, q, None)
-    assert asked == [8, LONGEST + 1]
+        bf16_attention(nn.Identity(), q, q, q, None, dropout)
+    assert asked == [8, SHORT + 1]
+
+
+def test_a_model_with_windows_attends_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """mini-zh has windows of 64 tokens each side in every second layer."""
+    from clue_cli.encoders.loading import load_encoder
+    from clue_cli.precision import compute_in_bf16
+
+    plain, blockwise = (load_encoder("mini-zh").eval() for _ in range(2))
+    for encoder in (plain, blockwise):
+        compute_in_bf16(encoder)
+    assert use_bf16_attention(blockwise.model)
+    torch.manual_seed(0)
+    ids = torch.randint(5, 7000, (3, 260))
+    mask = torch.arange(260) < torch.tensor([260, 199, 4])[:, None]
+    asked: list[int | None] = []
+
+    def watched(count: int, heads: int, queries: int, keys: int, reach: int | None) -> Any:
+        asked.append(reach)
+        return blocks(count, heads, queries, keys, reach)
+
+    monkeypatch.setattr("clue_cli.attention.blocks", watched)
+    with torch.no_grad():
+        a, b = (encoder(ids, mask, torch.zeros_like(ids))[mask].float() for encoder in (plain, blockwise))
+    assert asked == [None, 64, None, 64, None, 64]
+    # bf16 rounds differently on the two ways; a window cut wrongly would change far more than this.
+    assert float((a - b).norm() / a.norm()) < 0.03
 
 
 def test_a_model_attends_alike_and_saves_its_own_attention(tiny_encoder: Any, tmp_path: Any) -> None:
@@ -138,11 +205,11 @@ def test_a_model_attends_alike_and_saves_its_own_attention(tiny_encoder: Any, tm
     plain, short = (load_encoder(str(tiny_encoder)).eval() for _ in range(2))
     for encoder in (plain, short):
         compute_in_bf16(encoder)
-    assert use_short_attention(short.model)
+    assert use_bf16_attention(short.model)
     ids = torch.randint(5, 90, (3, 20))
     mask = torch.arange(20) < torch.tensor([20, 11, 4])[:, None]
     with torch.no_grad():
         a, b = (encoder(ids, mask, torch.zeros_like(ids)) for encoder in (plain, short))
     torch.testing.assert_close(a[mask].float(), b[mask].float(), rtol=0.05, atol=0.05)
     short.save(tmp_path / "saved")
-    assert "clue_short" not in (tmp_path / "saved" / "config.json").read_text("utf-8")
+    assert "clue_bf16" not in (tmp_path / "saved" / "config.json").read_text("utf-8")

@@ -130,7 +130,7 @@ def test_every_head_trains_moves_all_its_weights_and_answers_the_same_when_loade
     assert repr(mine) == repr(theirs)
     assert len(mine) == 8
     assert json.loads((tmp_path / "last/encoder/config.json").read_text("utf-8")).get("_attn_implementation") is None
-    assert "clue_short" not in (tmp_path / "last/encoder/config.json").read_text("utf-8")
+    assert "clue_bf16" not in (tmp_path / "last/encoder/config.json").read_text("utf-8")
 
 
 # ---------------------------------------------------------------------- interrupted and continued
