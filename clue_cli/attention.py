@@ -27,7 +27,7 @@ BLOCK_SCORES = 1 << 20
 """Scores of one block at most, where its queries can be cut so far: 2 MB in bf16 stay near the core."""
 
 WINDOW_QUERIES = 64
-"""Queries of one block in a layer with a window; every block needs the keys of its queries and of a window each side."""
+"""Queries of one block in a layer with a window; a block needs the keys of its queries and of a window each side."""
 
 
 def blocks(count: int, heads: int, queries: int, keys: int, reach: int | None) -> Iterator[tuple[slice, slice, slice]]:

@@ -138,7 +138,7 @@ def test_attention_is_attention(masked: str, length: int, monkeypatch: pytest.Mo
     st.integers(1, 60_000),
 )
 def test_blocks_cover_every_pair_in_reach_once(shape: tuple[int, int, int, int], reach: int | None, size: int) -> None:
-    count, heads, queries, keys = shape
+    count, _heads, queries, keys = shape
     times = torch.zeros(count, queries, keys, dtype=torch.int32)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("clue_cli.attention.BLOCK_SCORES", size)
