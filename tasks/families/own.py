@@ -1,14 +1,14 @@
 """A user's own task, declared in a `task.toml` beside the data. `clue train DIRECTORY` needs nothing else.
 
-    family = "classification"            # or "entities", "choice", "cloze": the only line that must be there, with
-    labels = ["good", "bad"]             # (not for "choice" and "cloze") or a file: labels = "labels.txt" (one a line,
-                                         # or a JSON list)
+    family = "classification"            # or "entities", "choice", "cloze", "reading": the only line that must be
+    labels = ["good", "bad"]             # there, for the first two with labels, or a file of them: "labels.txt" (one a
+                                         # line, or a JSON list)
 
     name = "reviews"                     # default: the directory's name
     title = "Hotel reviews"
     text = "review"                      # the input field, default "text"; a pair: text = ["question", "answer"]
     optional = ["remark"]                # further fields that --fields may choose, which may be empty
-    label = "stars"                      # the gold field; default "label", for entities "entities"
+    label = "stars"                      # the gold field; default "label", for others "entities", "answer", "answers"
     id = "number"                        # the row's own id, default "id"; rows need none
     left_out = ["-"]                     # rows labelled so are left out and counted
     metric = "accuracy"                  # default: the family's first
@@ -32,7 +32,8 @@ in `labels`. Entities are `{"text": "...", "entities": [{"start": 0, "end": 2, "
 counted in characters; CLUENER's own form (ends inclusive) is read from the field `label`. A question of "choice" is
 `{"passage": "...", "question": "...", "choices": ["...", "..."], "answer": "..."}` (`text` names the first three, in
 this order), a line of "cloze" `{"content": "...#idiom1#...", "candidates": ["...", "..."],
-"answers": {"#idiom1#": 0}}`.
+"answers": {"#idiom1#": 0}}`, a question of "reading" `{"question": "...", "context": "...",
+"answers": [{"text": "...", "answer_start": 7}]}`, or the whole file one document of SQuAD's form.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "entities": ("tasks.families.entities", "Entities"),
     "choice": ("tasks.families.choice", "MultipleChoice"),
     "cloze": ("tasks.families.cloze", "Cloze"),
+    "reading": ("tasks.families.reading", "Reading"),
 }
 """Families that a user's task may belong to: name -> module and class."""
 
@@ -117,11 +119,12 @@ def _declare(values: Mapping[str, Any], path: Path) -> TaskBase:
 
 
 def _labels(values: Mapping[str, Any], family: type[TaskBase], path: Path) -> Sequence[str]:
-    """The labels of the file, or of the file that it names; none for a family whose rows hold their own choices."""
-    if not family.least_labels:
+    """The labels of the file, or of the file that it names; the family's own where its answers stand in the rows."""
+    own: tuple[str, ...] = getattr(family, "labels", ())
+    if own or not family.least_labels:
         if "labels" in values:
-            raise UserError(f"`labels` has no meaning for family {family.family!r}: its rows hold their choices")
-        return []
+            raise UserError(f"`labels` has no meaning for family {family.family!r}: its rows hold their answers")
+        return own
     if "labels" not in values:
         raise UserError("no `labels` in it", hint='such as labels = ["good", "bad"], or labels = "labels.txt"')
     labels = values["labels"]

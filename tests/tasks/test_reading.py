@@ -22,7 +22,7 @@ from clue_cli.encoders import text as text_module
 from clue_cli.encoders.text import HFTextEncoder
 from clue_cli.errors import RowError, UserError, Where
 from clue_cli.hub import HubSource
-from clue_cli.registry import find_task
+from clue_cli.registry import find_task, restore_task
 from clue_cli.sources import Row, Source
 from tasks.families import reading, squad, windows
 from tasks.families.reading import Reading
@@ -615,3 +615,38 @@ def test_real_answers_are_learned_and_answered(shared: Path, encoder: HFTextEnco
             answer = TASK.predictions(one, features, [oracle(f) for f in features], PLAIN).answer
             assert answer.text == one.gold[0].text.strip()
         assert set(tally.as_dict()) <= {squad.MISSING, squad.SHIFTED, windows.DROPPED}
+
+
+# -------------------------------------------------------------------- a user's own passages
+
+
+def test_an_own_task_of_passages_is_declared_without_labels(tmp_path: Path) -> None:
+    toml = 'family = "reading"\ntext = ["ask", "passage"]\nlabel = "found"\n[recipe]\nepochs = 4\n'
+    (tmp_path / "task.toml").write_text(toml)
+    data = {"ask": "谁？", "passage": "李雷来了。", "found": [{"text": "李雷", "answer_start": 0}]}
+    (tmp_path / "dev.jsonl").write_text(json.dumps(data), encoding="utf-8")
+    nested = {
+        "data": [
+            {
+                "paragraphs": [
+                    {"context": "李雷来了。", "qas": [{"question": "谁？", "id": "a", "answers": data["found"]}]}
+                ]
+            }
+        ]
+    }
+    (tmp_path / "train.json").write_text(json.dumps(nested), encoding="utf-8")
+    task: Any = find_task(str(tmp_path))
+    for split, identity in (("dev", None), ("train", "a")):
+        [found] = task.read(Source.open(tmp_path), split, Tally())
+        assert (found.texts, found.gold, found.id) == (("谁？", "李雷来了。"), (Answer("李雷", 0, 2),), identity)
+    restored: Any = restore_task(json.loads(json.dumps(task.to_config())))
+    assert (restored.fields, restored.labels, restored.own) == (("ask", "passage"), ("answer",), True)
+    assert restored.recipe_for("globalpointer", "small")[0].epochs == 4
+    assert restored.default_metric == "cmrc2018:official"
+    for text, words in (
+        ('labels = ["a", "b"]', "`labels` has no meaning"),
+        ('text = "story"', "a question and a passage"),
+    ):
+        (tmp_path / "task.toml").write_text(f'family = "reading"\n{text}\n')
+        with pytest.raises(UserError, match=words):
+            find_task(str(tmp_path))
