@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,9 +14,8 @@ from clue_cli.sources import Row
 from tasks.families import entity_forms as forms
 from tasks.families.alignment import Borders, Deciding, align
 from tasks.families.base import TaskBase
-
-BATCH = 512
-"""Texts handed to the tokenizer at a time: enough for its threads, little memory."""
+from tasks.families.encoding import Reach, encoded_windows
+from tasks.families.values import json_cell
 
 CUT = "entities whose borders fall inside a token"
 DROPPED = "entities that begin or end with characters the tokenizer drops"
@@ -31,23 +30,6 @@ class ScoredSpan:
     span: Span
     score: float
     probability: float
-
-
-@dataclass(slots=True)
-class Reach:
-    """How many gold spans a tokenizer and its windows can express: the bound of recall.
-
-    gold, reachable: spans; unreachable: the others by reason, with the first places.
-    """
-
-    gold: int = 0
-    reachable: int = 0
-    unreachable: Tally = field(default_factory=Tally)
-
-    @property
-    def share(self) -> float:
-        """The share of gold spans that can be predicted at all; 1 without gold."""
-        return self.reachable / self.gold if self.gold else 1.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,9 +98,9 @@ class Entities(TaskBase):
         if len(given) == 2:
             raise RowError(f"both {given[0]!r} and {given[1]!r} are given", row.where, hint="keep the one that is gold")
         if given == [self.entities]:
-            value = forms.from_json(row.data[self.entities], row.at(self.entities))
+            value = json_cell(row.data[self.entities], "entities were", row.at(self.entities))
             return [span for span, _ in forms.read_own(value, text, self.labels, row.where, self.entities)]
-        value = forms.from_json(self.value(row, self.label), row.at(self.label))
+        value = json_cell(self.value(row, self.label), "entities were", row.at(self.label))
         return forms.read_official(value, text, self.labels, row.where, self.label)
 
     # ---------------------------------------------------------------- features
@@ -132,7 +114,7 @@ class Entities(TaskBase):
         Gold spans that cannot be learned are counted in `tally` by reason and stay in the gold set. For a `flat` head
         the longest of overlapping spans is learned (then the earliest, then the first type); the others are counted.
         """
-        for item, (example, windows) in enumerate(self._encoded(examples, text_encoder, limits, segments)):
+        for item, (example, windows) in enumerate(encoded_windows(examples, text_encoder, limits, segments)):
             targets: list[np.ndarray] | None = None
             if example.gold is not None:
                 targets = self._targets(example, align(windows), tally, flat)
@@ -145,15 +127,6 @@ class Entities(TaskBase):
                     sequence=window.sequence,
                     targets={} if targets is None else {"spans": targets[position]},
                 )
-
-    def _encoded(
-        self, examples: Sequence[Example], text_encoder: TextEncoder, limits: Limits, segments: str
-    ) -> Iterator[tuple[Example, list[Any]]]:
-        for start in range(0, len(examples), BATCH):
-            part = examples[start : start + BATCH]
-            texts = [example.texts for example in part]
-            encoded = text_encoder.encode(texts, limits, windows=True, offsets=True, segments=segments)
-            yield from zip(part, encoded, strict=True)
 
     def _targets(self, example: Example, borders: list[Borders], tally: Tally, flat: bool) -> list[np.ndarray]:
         learnable = {}
@@ -185,7 +158,7 @@ class Entities(TaskBase):
     def recall_bound(self, examples: Sequence[Example], text_encoder: TextEncoder, limits: Limits) -> Reach:
         """How many gold spans can be predicted at all with this tokenizer and these windows (`clue data`)."""
         reach = Reach()
-        for example, windows in self._encoded(examples, text_encoder, limits, "pair"):
+        for example, windows in encoded_windows(examples, text_encoder, limits):
             if not example.gold:
                 continue
             borders = align(windows)
@@ -252,13 +225,13 @@ class Entities(TaskBase):
         """
         text = example.texts[0]
         if "entities" in row.data:
-            value = forms.from_json(row.data["entities"], row.at("entities"))
+            value = json_cell(row.data["entities"], "entities were", row.at("entities"))
             found = dict(sorted(forms.read_own(value, text, self.labels, row.where, "entities")))
             known = [value for value in found.values() if value is not None]
             return Prediction(answer=tuple(found), scores=tuple(known) if len(known) == len(found) else None)
         if self.label not in row.data:
             raise RowError(f"no prediction: neither 'entities' nor {self.label!r} is there", row.where)
-        value = forms.from_json(row.data[self.label], row.at(self.label))
+        value = json_cell(row.data[self.label], "entities were", row.at(self.label))
         spans = forms.read_official(value, text, self.labels, row.where, self.label)
         return Prediction(answer=tuple(sorted(set(spans))))
 

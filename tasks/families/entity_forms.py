@@ -8,7 +8,6 @@ Both count Unicode characters of the text. Everything is checked against the tex
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -23,16 +22,6 @@ def at(where: Where, *path: Any) -> Where:
     for part in path:
         name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else str(part)
     return Where(where.file, where.line, name)
-
-
-def from_json(value: Any, where: Where) -> Any:
-    """`value`, or what it says where it is a string of JSON (a csv cell); RowError if that is broken."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        raise RowError(f"entities were expected, found {kind(value)}", where) from None
 
 
 def read_official(value: Any, text: str, types: Sequence[str], where: Where, field: str) -> list[Span]:

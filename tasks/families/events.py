@@ -16,9 +16,10 @@ import numpy as np
 from clue_cli.contract import Answering, Example, Feature, Limits, Prediction, Tally, Task, TextEncoder
 from clue_cli.errors import RowError, UserError, Where, did_you_mean
 from clue_cli.sources import Row, Source
-from tasks.families import entities, event_forms, event_links, event_targets
+from tasks.families import event_forms, event_links, event_targets
 from tasks.families.alignment import Borders, align
 from tasks.families.base import OWN_FILES, TaskBase
+from tasks.families.encoding import Reach, encoded_windows
 from tasks.families.event_forms import Event, EventReader
 from tasks.families.event_links import Link, Part
 from tasks.families.event_schema import Schema, read_schema
@@ -155,7 +156,7 @@ class Events(TaskBase):
         then of the other, in ascending order; only for a head that is not `flat`, which learns no triggers either.
         Gold that cannot be learned, or not be put together again, is counted in `tally` by reason and stays gold.
         """
-        for item, (example, windows) in enumerate(self._encoded(examples, text_encoder, limits, segments)):
+        for item, (example, windows) in enumerate(encoded_windows(examples, text_encoder, limits, segments)):
             targets: event_targets.Targets = [{} for _ in windows]
             if example.gold is not None:
                 targets = self._targets(example, align(windows), tally, flat)
@@ -167,19 +168,10 @@ class Events(TaskBase):
             return event_targets.flat_targets(example, self.known, borders, tally)
         return event_targets.linked_targets(example, self.known, borders, tally, places=self.offsets)
 
-    def _encoded(
-        self, examples: Sequence[Example], text_encoder: TextEncoder, limits: Limits, segments: str
-    ) -> Iterator[tuple[Example, list[Any]]]:
-        for start in range(0, len(examples), entities.BATCH):
-            part = examples[start : start + entities.BATCH]
-            texts = [example.texts for example in part]
-            encoded = text_encoder.encode(texts, limits, windows=True, offsets=True, segments=segments)
-            yield from zip(part, encoded, strict=True)
-
-    def recall_bound(self, examples: Sequence[Example], text_encoder: TextEncoder, limits: Limits) -> entities.Reach:
+    def recall_bound(self, examples: Sequence[Example], text_encoder: TextEncoder, limits: Limits) -> Reach:
         """How many arguments and triggers can be predicted at all with this tokenizer and these windows."""
-        reach = entities.Reach()
-        for example, windows in self._encoded(examples, text_encoder, limits, "pair"):
+        reach = Reach()
+        for example, windows in encoded_windows(examples, text_encoder, limits):
             if not example.gold:
                 continue
             tally = Tally()

@@ -14,12 +14,9 @@ from clue_cli.errors import RowError, UserError, Where, did_you_mean
 from clue_cli.sources import Row, Source
 from tasks.families import squad, windows
 from tasks.families.base import OWN_FILES, TaskBase
-from tasks.families.entities import Reach
+from tasks.families.encoding import Reach, encoded_windows
 from tasks.families.squad import Answer
 from tasks.families.values import kind
-
-BATCH = 256
-"""Questions whose passages are handed to the tokenizer at a time: enough for its threads, little memory."""
 
 WINDOWS_OF_UNIT = 32
 """Windows that stay in one batch. A passage of more (some 12,000 characters) is computed in parts, so that memory is
@@ -140,7 +137,7 @@ class Reading(TaskBase):
         it stands is counted in `tally`, and stays in the gold.
         """
         unit = -1
-        for item, (example, parts) in enumerate(self._encoded(examples, text_encoder, limits, segments)):
+        for item, (example, parts) in enumerate(encoded_windows(examples, text_encoder, limits, segments)):
             if parts[0].cut:
                 tally.add(LONG_QUESTION, example.where)
             targets: list[np.ndarray] | None = None
@@ -157,15 +154,6 @@ class Reading(TaskBase):
                     targets={} if targets is None else {"spans": targets[position]},
                 )
 
-    def _encoded(
-        self, examples: Sequence[Example], text_encoder: TextEncoder, limits: Limits, segments: str
-    ) -> Iterator[tuple[Example, list[Any]]]:
-        for start in range(0, len(examples), BATCH):
-            part = examples[start : start + BATCH]
-            texts = [example.texts for example in part]
-            encoded = text_encoder.encode(texts, limits, windows=True, offsets=True, segments=segments)
-            yield from zip(part, encoded, strict=True)
-
     def recall_bound(self, examples: Sequence[Example], text_encoder: TextEncoder, limits: Limits) -> Reach:
         """How many gold answers can be predicted exactly with this tokenizer and these windows (`clue data`).
 
@@ -173,7 +161,7 @@ class Reading(TaskBase):
         reached: they, not the answers, bound exact match.
         """
         reach = Reach()
-        for example, parts in self._encoded(examples, text_encoder, limits, "pair"):
+        for example, parts in encoded_windows(examples, text_encoder, limits):
             reached = 0
             for answer in example.gold or ():
                 reason = windows.place(parts, answer.start, answer.end).reason if answer.located else answer.note

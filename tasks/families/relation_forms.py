@@ -10,7 +10,6 @@ schema: those of a row are written, never read.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -123,16 +122,6 @@ def _slot_types(row: Row) -> dict[str, str]:
 
 
 # ---------------------------------------------------------------- reading
-
-
-def from_json(value: Any, where: Where) -> Any:
-    """`value`, or what it says where it is a string of JSON (a csv cell); RowError if that is broken."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        raise RowError(f"a list of relations was expected, found {kind(value)}", where) from None
 
 
 def read_official(value: Any, schema: Schema, where: Where, field: str) -> list[Relation]:

@@ -17,12 +17,12 @@ from clue_cli.sources import Row, Source
 from tasks.families import relation_forms as forms
 from tasks.families.alignment import Borders, Deciding, align
 from tasks.families.base import OWN_FILES, TaskBase
-from tasks.families.entities import BATCH, Reach
+from tasks.families.encoding import Reach, encoded_windows
 from tasks.families.location import Place
 from tasks.families.relation_forms import Located, Relation, Schema
 from tasks.families.relation_places import Found, Locator
 from tasks.families.relation_slots import Triple, combined
-from tasks.families.values import frozen, jsonable
+from tasks.families.values import frozen, json_cell, jsonable
 
 AMBIGUOUS = "relations of several slots that cannot be told apart"
 
@@ -173,11 +173,11 @@ class Relations(TaskBase):
             raise RowError(f"both {given[0]!r} and {given[1]!r} are given", row.where, hint="keep the one that is gold")
         if given == [self.relations]:
             return [relation for relation, _ in self._own_form(row, text)]
-        value = forms.from_json(self.value(row, self.label), row.at(self.label))
+        value = json_cell(self.value(row, self.label), "a list of relations was", row.at(self.label))
         return forms.read_official(value, self.by_predicate, row.where, self.label)
 
     def _own_form(self, row: Row, text: str) -> list[tuple[Relation, Located]]:
-        value = forms.from_json(row.data[self.relations], row.at(self.relations))
+        value = json_cell(row.data[self.relations], "a list of relations was", row.at(self.relations))
         return forms.read_own(value, text, self.by_predicate, row.where, self.relations)
 
     # ---------------------------------------------------------------- features
@@ -191,7 +191,7 @@ class Relations(TaskBase):
 
         Gold relations that cannot be learned whole are counted in `tally` by reason and stay in the gold.
         """
-        for item, (example, windows) in enumerate(_encoded(examples, text_encoder, limits, segments)):
+        for item, (example, windows) in enumerate(encoded_windows(examples, text_encoder, limits, segments)):
             targets: list[np.ndarray] | None = None
             if example.gold is not None:
                 borders = align(windows)
@@ -233,7 +233,7 @@ class Relations(TaskBase):
         The others by reason: slots that cannot be found or expressed, slots that cannot be put together again.
         """
         reach = Reach()
-        for example, windows in _encoded(examples, text_encoder, limits, "pair"):
+        for example, windows in encoded_windows(examples, text_encoder, limits):
             if not example.gold:
                 continue
             located = self._located(example, align(windows))
@@ -308,7 +308,7 @@ class Relations(TaskBase):
             return Prediction(answer=tuple(found), scores=tuple(found.values()))
         if self.label not in row.data:
             raise RowError(f"no prediction: neither {self.relations!r} nor {self.label!r} is there", row.where)
-        value = forms.from_json(row.data[self.label], row.at(self.label))
+        value = json_cell(row.data[self.label], "a list of relations was", row.at(self.label))
         relations = forms.read_official(value, self.by_predicate, row.where, self.label)
         return Prediction(answer=tuple(dict.fromkeys(relations)))
 
@@ -320,13 +320,3 @@ class Relations(TaskBase):
         """One line of the official prediction file: the text, unchanged, since the scorer finds rows by it."""
         key = {} if self.id in self.fields else {self.id: example.id}
         return {**key, self.fields[0]: example.texts[0], **self.official_fields(example, prediction)}
-
-
-def _encoded(
-    examples: Sequence[Example], text_encoder: TextEncoder, limits: Limits, segments: str
-) -> Iterator[tuple[Example, list[Any]]]:
-    for start in range(0, len(examples), BATCH):
-        part = examples[start : start + BATCH]
-        texts = [example.texts for example in part]
-        encoded = text_encoder.encode(texts, limits, windows=True, offsets=True, segments=segments)
-        yield from zip(part, encoded, strict=True)

@@ -9,13 +9,12 @@ off by a character or two and texts that the context does not hold, so every ans
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from clue_cli.errors import RowError, Where
 from clue_cli.lines import Row
-from tasks.families.values import kind
+from tasks.families.values import json_cell, kind
 
 MISSING = "answers that the passage does not hold"
 EMPTY = "answers without a text"
@@ -74,21 +73,12 @@ def read_answers(value: Any, context: str, where: Where) -> tuple[Answer, ...]:
     as JSON in a string (a csv cell). `answer_start` may be left out.
     """
     answers: dict[tuple[str, int, int], Answer] = {}
-    for position, answer in enumerate(_listed(_from_json(value, where), where)):
+    for position, answer in enumerate(_listed(json_cell(value, '[{"text", "answer_start"}] was', where), where)):
         found = _answer(answer, context, below(where, position))
         answers.setdefault(found[:3], found)
     if not answers:
         raise RowError("at least one answer was expected, found an empty list", where)
     return tuple(answers.values())
-
-
-def _from_json(value: Any, where: Where) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        raise RowError(f'[{{"text", "answer_start"}}] was expected, found {kind(value)}', where) from None
 
 
 def _listed(value: Any, where: Where) -> list[Any]:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from clue_cli.errors import RowError, Where
+
 _KINDS = {str: "the text", bool: "the truth value", int: "the number", float: "the number", list: "the list"}
 
 
@@ -17,6 +19,16 @@ def kind(value: Any) -> str:
         return f"an empty {'list' if isinstance(value, list) else 'object'}"
     text = json.dumps(value, ensure_ascii=False, default=str)
     return f"{_KINDS.get(type(value), 'the object')} {text if len(text) <= 40 else text[:37] + '...'}"
+
+
+def json_cell(value: Any, wanted: str, where: Where) -> Any:
+    """`value`, or what it says where it is a string of JSON (a csv cell); RowError if that is broken."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise RowError(f"{wanted} expected, found {kind(value)}", where) from None
 
 
 def jsonable(value: Any) -> Any:

@@ -55,6 +55,16 @@ class ClassCounts:
         precision, recall = ratio(right, predicted), ratio(right, gold)
         return ByClass(right, predicted, gold, precision, recall, f1_score(right, predicted, gold))
 
+    def micro(self, totals: np.ndarray) -> dict[str, np.ndarray]:
+        """`f1`, `precision`, `recall` over all classes together from sums (..., 3 C), each (...)."""
+        counts = self.by_class(totals)
+        right, predicted, gold = (some.sum(axis=-1) for some in (counts.right, counts.predicted, counts.gold))
+        return {
+            "f1": f1_score(right, predicted, gold),
+            "precision": ratio(right, predicted),
+            "recall": ratio(right, gold),
+        }
+
     def counts(
         self, right: Mapping[str, float], predicted: Mapping[str, float], gold: Mapping[str, float]
     ) -> dict[int, float]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from clue_cli.contract import Counts, Example, Prediction, Span
-from tasks.metrics.counts import ClassCounts, f1_score, ratio
+from tasks.metrics.counts import ClassCounts
 
 
 def _answer(prediction: Prediction | None) -> Sequence[Span]:
@@ -95,10 +95,4 @@ class SpanMicroF1(_SpanMetric):
 
     def result(self, totals: np.ndarray) -> dict[str, np.ndarray]:
         """`f1`, `precision`, `recall` from sums (..., K), each (...)."""
-        by_class = self.classes.by_class(totals)
-        right, predicted, gold = (some.sum(axis=-1) for some in (by_class.right, by_class.predicted, by_class.gold))
-        return {
-            "f1": f1_score(right, predicted, gold),
-            "precision": ratio(right, predicted),
-            "recall": ratio(right, gold),
-        }
+        return self.classes.micro(totals)

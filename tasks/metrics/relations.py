@@ -16,7 +16,7 @@ import numpy as np
 from clue_cli.contract import Counts, Example, Prediction
 from clue_cli.errors import UserError
 from clue_cli.lines import open_text
-from tasks.metrics.counts import ClassCounts, f1_score, ratio
+from tasks.metrics.counts import ClassCounts, ratio
 
 Aliases = Mapping[str, frozenset[str]]
 """Words, lower-cased -> other words for the same thing."""
@@ -188,13 +188,7 @@ class TripleMicroF1:
 
     def result(self, totals: np.ndarray) -> dict[str, np.ndarray]:
         """`f1`, `precision`, `recall` from sums (..., 3 C), each (...)."""
-        by_class = self.classes.by_class(totals)
-        right, predicted, gold = (some.sum(axis=-1) for some in (by_class.right, by_class.predicted, by_class.gold))
-        return {
-            "f1": f1_score(right, predicted, gold),
-            "precision": ratio(right, predicted),
-            "recall": ratio(right, gold),
-        }
+        return self.classes.micro(totals)
 
     def per_label(self, totals: np.ndarray) -> list[dict[str, Any]]:
         """One row a predicate: label, precision, recall, f1, support (gold), predicted; from sums (3 C,)."""
