@@ -72,7 +72,7 @@ def draw(rows: list[dict[str, str]], measure: str, path: Path) -> None:
                 needed = f"would need\n{float(row['megabytes']) / 1000:.0f} GB"
                 panel.plot(x[-1:], y[-1:], "x", color=COLORS[form], markersize=11, markeredgewidth=2)
                 if form == "published sparse":
-                    panel.annotate(f"stop here: {float(row[sweep]):,.0f}\n{needed}", (x[-1], y[-1]), (8, -14),
+                    panel.annotate(f"stop here: {float(row[sweep]):,.0f}\n{needed}", (x[-1], y[-1]), (8, -20),
                                    textcoords="offset points", fontsize=8)  # fmt: skip
         panel.set(xscale="log", yscale="log", title=titles[sweep], xlabel={"types": "types", "length": "tokens"}[sweep])
         ticks = [types if sweep == "types" else length for length, types in SWEEPS[sweep]]
