@@ -32,7 +32,8 @@ Check = Annotated[
     list[Path] | None,
     typer.Option(
         "--check", metavar="FILE", rich_help_panel="Check",
-        help="Check this official file, made by any program, against the test file; nothing is predicted. Repeatable.",
+        help="Check this official file, made by any program, against the test file; nothing is predicted. More files "
+        "may follow.",
     ),
 ]  # fmt: skip
 Data = Annotated[
@@ -85,7 +86,10 @@ def submit_command(
     if check:
         if output is not None:
             raise UserError("a check writes nothing", where=f"--output {output}", hint="leave out --output or --check")
-        _show_checked([_checked(path, runs or [], split or [], data, encoding) for path in check])
+        # A shell that spells out `--check DIR/*` hands over all files but the first as arguments.
+        files = [*check, *(Path(name) for name in runs or [] if Path(name).is_file() and not name.endswith(".toml"))]
+        names = [name for name in runs or [] if Path(name) not in files]
+        _show_checked([_checked(path, names, split or [], data, encoding) for path in files])
         return
     if not runs:
         raise UserError("no run to submit", hint="clue submit RUN -o DIR, or clue submit --check FILE")

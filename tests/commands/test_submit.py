@@ -259,6 +259,15 @@ def test_files_of_any_program_are_checked(foreign: Path, capsys: pytest.CaptureF
     assert {"file": "tnews11_predict.json", "rows": 75, "answers": 75, "sample": True}.items() <= found.items()
 
 
+def test_all_files_that_a_shell_spells_out_are_checked(foreign: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = foreign.with_name("csl_predict.json")
+    rows = [{"id": row["id"], "label": "1"} for row in read(SAMPLES / "csl" / "test.json")]
+    other.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert submit("--check", foreign, other, "--json", "--quiet") == 0
+    assert [found["file"] for found in json.loads(capsys.readouterr().out)["files"]] == [foreign.name, other.name]
+    refused(capsys, "the official name is csl_predict.json (test)", "--check", foreign, other, "csl")
+
+
 def test_what_the_checker_says(
     make_run: Callable[..., Path], foreign: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
