@@ -209,6 +209,23 @@ def peak_gpu_memory() -> int | None:
     return int(torch.cuda.max_memory_allocated())
 
 
+def trim_memory() -> None:
+    """Hand freed memory back to the system, where the C library can be told to (glibc); nothing elsewhere.
+
+    Steps of ever other shapes leave holes in the heap, which it keeps otherwise: training mini-zh on windows of 512
+    tokens went from 3 to 7 GB in half an epoch, of which 1.2 were in use between two steps.
+    """
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError):  # another C library, as in Alpine
+        return
+    trim(0)
+
+
 _ABSOLUTE = re.compile(r"(?<![\w.:/\\])(?:~?/|[A-Za-z]:[\\/]|\\\\)(?:[^\s:'\"/\\]+[/\\])+")
 
 

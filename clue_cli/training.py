@@ -26,6 +26,7 @@ from clue_cli import console, run_log
 from clue_cli.batching import TRAINING_TOKENS, micro_batches, share_of_process, steps_of_epoch
 from clue_cli.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
 from clue_cli.dropout import cheapen_dropout
+from clue_cli.environment import peak_memory, trim_memory
 from clue_cli.errors import RunError, UserError
 from clue_cli.evaluation import DevResult, evaluate, write_predictions
 from clue_cli.interruption import Interrupted, StopRequest
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 LAST, MODEL = "last", "model"
 LOG_EVERY = 25
 """Optimiser steps between two lines of log.jsonl."""
+TRIM_EVERY = 25
+"""Optimiser steps on a processor after which freed memory goes back to the system."""
 
 
 @dataclass
@@ -166,6 +169,8 @@ class Training:
             state.seconds += now - began
             began = now
             bar.advance(1, f"loss {state.loss / state.weight:.4f}")
+            if state.step % TRIM_EVERY == 0 and self.model.device.type == "cpu":
+                trim_memory()
             if state.step % LOG_EVERY == 0 and self.processes.main:
                 run_log.append(self.directory, self._log_line(loss / weight))
             due = self.processes.main and now - saved > self.save_seconds
@@ -376,8 +381,6 @@ class Training:
         console.message(f"continuing after step {self.progress.step} of {self.total_steps}")
 
     def _log_line(self, loss: float) -> dict[str, Any]:
-        from clue_cli.environment import peak_memory
-
         state = self.progress
         return {
             "step": state.step,

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import platform
 import re
 import sys
 from pathlib import Path
@@ -19,6 +21,7 @@ from clue_cli.environment import (
     peak_memory,
     program,
     reduced_command,
+    trim_memory,
     without_paths,
 )
 from clue_cli.errors import RunError, UserError
@@ -295,6 +298,19 @@ def test_surroundings() -> None:
     amount = peak_memory()
     assert amount is None or amount > 1 << 20
     assert program().version
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library cannot be told to give memory back")
+def test_freed_memory_goes_back_to_the_system() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    pieces = [bytes([1]) * 100_000 for _ in range(2_000)]  # each small enough for the heap
+    del pieces[::2]  # no hole reaches its end
+    before = resident()
+    trim_memory()
+    assert resident() < before - 50_000_000
+    assert len(pieces) == 1_000
 
 
 def test_the_program_is_told_without_git(monkeypatch: pytest.MonkeyPatch) -> None:
