@@ -57,6 +57,6 @@ TASK = Events(
     metrics={"duee_fin:greedy": "tasks.metrics.events:DueeFinGreedy"},
     submissions={"test": "duee_fin.json"},
     recipe={"max_length": 512, "overlap": 128, "batch_size": 16},
-    # Documents are long and few: on those at hand 4 a step gave 9.9 after two epochs, 16 a step still nothing after one.
+    # Documents are long and few: with 4 a step those at hand gave 9.9 after two epochs, with 16 nothing after one.
     recipes={"small": {"batch_size": 4}},
 )
