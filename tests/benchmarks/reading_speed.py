@@ -1,6 +1,6 @@
 """Questions a second and peak memory of reading comprehension, beside `transformers` with the same encoder and windows.
 
-    python tests/benchmarks/reading_speed.py [--encoder mini-zh|base|DIR] [--data PATH] [--limit N] [--rounds N]
+    python tests/benchmarks/reading_speed.py [--encoder NAME] [--data PATH] [--limit N] [--rounds N] [--main]
 
 `transformers` 5 has no question-answering pipeline any more, so its side is the loop of its example script: windows by
 `truncation="only_second"` with overflowing tokens, batches of 8 padded to the full length, and for every window the 20
@@ -180,18 +180,20 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="questions of a round; default: all")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--threads", type=int, default=cores())
+    parser.add_argument("--main", action="store_true", help="clue and the example script only, without their variants")
     options = parser.parse_args()
     set_threads(options.threads)
     questions, sample = questions_of(options.data, options.limit)
     with workplace() as work:
         in_other_process(prepare, options.encoder, str(work))
-        sides = [
-            Side(OURS, our_side, str(work / "run"), "auto"),
-            Side("clue, float32", our_side, str(work / "run"), "float32"),
-            Side("clue, span head, float32", our_side, str(work / "span"), "float32"),
-            Side("example script", script_side, str(work / "answering"), True),
-            Side("example script, short padding", script_side, str(work / "answering"), False),
+        declared = [
+            (OURS, our_side, str(work / "run"), "auto"),
+            ("clue, float32", our_side, str(work / "run"), "float32"),
+            ("clue, span head, float32", our_side, str(work / "span"), "float32"),
+            ("example script", script_side, str(work / "answering"), True),
+            ("example script, short padding", script_side, str(work / "answering"), False),
         ]
+        sides = [Side(name, *side) for name, *side in (declared[::3] if options.main else declared)]
         show_machine(f"{options.threads} threads", f"clue computes in {sides[0].facts}")
         what = "the shipped sample, repeated" if sample else "CMRC2018 dev"
         print(f"{options.encoder}, {what}: {len(questions)} questions, windows of {LENGTH} tokens that share {OVERLAP}")
