@@ -274,11 +274,11 @@ class Predictor:
     ) -> Prediction:
         """The answer for one example, what it had to leave out counted; a sweep over thresholds overrides this."""
         prediction = self.task.predictions(example, features, candidates, options)
-        for reason, amount in (getattr(prediction.scores, "left_out", None) or {}).items():
+        left_out = getattr(prediction.scores, "left_out", None)  # a task that counts by reason says more than the head
+        if left_out is None:
+            left_out = {BEYOND: sum(getattr(candidate, "dropped", 0) for candidate in candidates)}
+        for reason, amount in left_out.items():
             self.tally.add(reason, example.where, amount)
-        if not hasattr(prediction.scores, "left_out"):
-            dropped = sum(getattr(candidate, "dropped", 0) for candidate in candidates)
-            self.tally.add(BEYOND, example.where, dropped)
         return prediction
 
     def _compute(self, features: list[Feature], options: Answering) -> list[Any]:
