@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from clue_cli.attention import use_bf16_attention
+from clue_cli.attention import use_bf16_attention, use_bf16_turns
 from clue_cli.batching import collate, to_device
 from clue_cli.contract import FORMAT_VERSION, Limits
 from clue_cli.errors import UserError
@@ -98,6 +98,8 @@ class Model(BaseModel, nn.Module):
         self.precision = "float32"
         if "pre_norm" in head.needs:
             encoder.prepare_pre_norm()
+        if head.needs == {"pooled"} and settings.pooling == "first":
+            encoder.prepare_first_only()
 
     @classmethod
     def build(
@@ -137,6 +139,7 @@ class Model(BaseModel, nn.Module):
             compute_in_bf16(self.encoder)
             if self.device.type == "cpu":
                 use_bf16_attention(self.encoder.model)
+                use_bf16_turns(self.encoder.model)
         return self
 
     def forward(self, batch: Mapping[str, Tensor], *, want_loss: bool = False) -> Any:

@@ -22,7 +22,11 @@ TASK = TextClassification(
     official={"dev.json": "05386d604ccb00a3a5ccab59849b35b75eb5fdab61f662f0ab1e18a477b0d9d8"},
     counts={"train": 391_782, "dev": 12_426, "test": 13_880},
     submissions={"test": "cmnli_predict.json"},
-    recipes={"small": {"epochs": 2}, "base": {"batch_size": 64, "epochs": 2}, "large": {"batch_size": 64, "epochs": 2}},
+    recipes={
+        "small": {"learning_rate": 3e-4, "epochs": 1},
+        "base": {"batch_size": 64, "epochs": 2},
+        "large": {"batch_size": 64, "epochs": 2},
+    },
     named_recipes={"clue-bert4keras": {}},
     hub="cmnli",
 )

@@ -28,6 +28,7 @@ TASK = TextClassification(
     submissions={"test": "csl_predict.json"},
     recipe={"max_length": 256},
     recipes={
+        "small": {"learning_rate": 3e-4, "epochs": 2},
         "base": {"batch_size": 16, "learning_rate": 1e-5, "epochs": 5},
         "large": {"batch_size": 16, "learning_rate": 1e-5, "epochs": 5},
     },

@@ -38,7 +38,7 @@ TASK = TextClassification(
     },
     counts={"train": 12_133, "dev": 2_599, "test": 2_600},
     submissions={"test": "iflytek_predict.json"},
-    recipes={"small": {"epochs": 6}, "base": {"learning_rate": 2e-5}},
+    recipes={"small": {"learning_rate": 1e-3, "epochs": 6}, "base": {"learning_rate": 2e-5}},
     named_recipes={"clue-bert4keras": {}},
     hub="iflytek",
 )

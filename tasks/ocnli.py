@@ -30,7 +30,7 @@ TASK = TextClassification(
     },
     counts={"train": 50_486, "dev": 3_000, "test": 3_000},
     submissions={"test": "ocnli_50k_predict.json"},
-    recipes={"base": {"batch_size": 16, "epochs": 5}},
+    recipes={"small": {"learning_rate": 3e-4}, "base": {"batch_size": 16, "epochs": 5}},
     named_recipes={"clue-bert4keras": {}},
     hub="ocnli",
 )

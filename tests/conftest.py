@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -59,3 +61,32 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         model.save_pretrained(str(directory))
     return directory
+
+
+MODEL_SHAPE = {
+    "vocab_size": 30, "hidden_size": 16, "embedding_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "intermediate_size": 32, "max_position_embeddings": 40, "pad_token_id": 1, "type_vocab_size": 2,
+}  # fmt: skip
+
+
+@pytest.fixture
+def make_model() -> Callable[[str], Any]:
+    """A tiny model of `transformers` by its model type, random weights; skips where the release has none."""
+    return _tiny_model
+
+
+def _tiny_model(kind: str) -> Any:
+    import torch
+    import transformers
+
+    shape: dict[str, Any] = dict(MODEL_SHAPE)
+    if kind == "distilbert":
+        shape |= {"dim": 16, "n_heads": 2, "n_layers": 2, "hidden_dim": 32}
+    if kind == "modernbert":
+        shape |= {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3}
+    try:
+        config = transformers.AutoConfig.for_model(kind, **shape)
+    except (KeyError, ValueError):
+        pytest.skip(f"this version of transformers has no {kind}")
+    torch.manual_seed(0)
+    return transformers.AutoModel.from_config(config)

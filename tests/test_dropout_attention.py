@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from clue_cli.attention import SHORT, bf16_attention, blocks, use_bf16_attention
+from clue_cli.attention import SHORT, bf16_attention, blocks, turn, turned, use_bf16_attention, use_bf16_turns
 from clue_cli.dropout import ByteDropout, byte_dropout, cheapen_dropout
 
 
@@ -170,6 +170,69 @@ def test_what_is_float32_or_drops_weights_of_long_texts_is_fused(monkeypatch: py
         q = torch.zeros(1, 1, length, 4, dtype=dtype)
         bf16_attention(nn.Identity(), q, q, q, None, dropout)
     assert asked == [8, SHORT + 1]
+
+
+def angles(length: int, size: int) -> torch.Tensor:
+    """(1, L, D), the angle of pair (d, d + D/2) twice, by its definition."""
+    pairs = 10_000.0 ** (-torch.arange(size // 2, dtype=torch.float64) * 2 / size)
+    one = torch.arange(length, dtype=torch.float64)[None, :, None] * pairs
+    return torch.cat((one, one), dim=-1)
+
+
+def test_turning_multiplies_pairs_as_complex_numbers() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, 5, 8, dtype=torch.float64)
+    angle = angles(5, 8)
+    found = turn(x.transpose(1, 2).contiguous().transpose(1, 2), angle.cos()[:, None], angle.sin()[:, None])
+    pairs = torch.complex(x[..., :4], x[..., 4:]) * torch.polar(torch.ones(5, 4, dtype=torch.float64), angle[0, :, :4])
+    torch.testing.assert_close(found, torch.cat((pairs.real, pairs.imag), dim=-1))
+    assert found.is_contiguous()
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_queries_and_keys_turn_as_in_transformers(rows: int) -> None:
+    from transformers.models.modernbert.modeling_modernbert import apply_rotary_pos_emb
+
+    torch.manual_seed(0)
+    angle = angles(7, 8).expand(rows, -1, -1) + torch.arange(rows)[:, None, None]
+    cos, sin = angle.cos().bfloat16(), angle.sin().bfloat16()
+    ours = [torch.randn(2, 3, 7, 8).bfloat16().requires_grad_() for _ in range(2)]
+    exact = [x.detach().double().requires_grad_() for x in ours]
+    upward = torch.randn(2, 3, 7, 8).bfloat16()
+    found = turned(apply_rotary_pos_emb)(*ours, cos, sin)
+    cos, sin = cos.double()[:, None], sin.double()[:, None]
+    for mine, turned_mine, theirs in zip(ours, found, exact, strict=True):
+        half = torch.cat((-theirs[..., 4:], theirs[..., :4]), dim=-1)
+        expected = theirs * cos + half * sin
+        torch.testing.assert_close(turned_mine.double(), expected, rtol=0.01, atol=0.02)
+        turned_mine.backward(upward)
+        expected.backward(upward.double())
+        assert mine.grad is not None
+        torch.testing.assert_close(mine.grad.double(), theirs.grad, rtol=0.01, atol=0.02)
+
+
+def test_other_precisions_and_models_turn_as_before(make_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers.models.modernbert import modeling_modernbert
+
+    asked: list[torch.dtype] = []
+
+    def original(q: Any, k: Any, cos: Any, sin: Any, unsqueeze_dim: int = 1) -> Any:
+        asked.append(q.dtype)
+        return q, k
+
+    monkeypatch.setattr(modeling_modernbert, "apply_rotary_pos_emb", original)
+    model = make_model("modernbert").eval()
+    assert use_bf16_turns(model)
+    exchanged = modeling_modernbert.apply_rotary_pos_emb
+    assert use_bf16_turns(model)
+    assert modeling_modernbert.apply_rotary_pos_emb is exchanged
+    ids = torch.tensor([[2, 5, 6]])
+    with torch.no_grad():
+        model(input_ids=ids)
+        assert asked == [torch.float32] * 2
+        model.bfloat16()(input_ids=ids)
+    assert asked == [torch.float32] * 2
+    assert not use_bf16_turns(make_model("roformer"))
 
 
 def test_a_model_with_windows_attends_alike(monkeypatch: pytest.MonkeyPatch) -> None:

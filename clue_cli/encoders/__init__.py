@@ -5,7 +5,7 @@
     weights.py    every tensor accounted for, by name and shape
     loading.py    `load_encoder`, `Encoder`
     tokenizer.py  the tokenizer of a directory; text.py text to tokens; splitting.py, alignment.py its parts
-    pooling.py    one vector a row; pre_norm.py the last layer before its norm
+    pooling.py    one vector a row; pre_norm.py the last layer before its norm; first_only.py its first token alone
 
 Importing this package imports no torch; the names below are fetched when they are first used.
 """

@@ -24,6 +24,7 @@ from transformers.utils import logging as hf_logging
 
 from clue_cli.encoders import weights
 from clue_cli.encoders.files import check_directory, weight_files
+from clue_cli.encoders.first_only import keep_first_only
 from clue_cli.encoders.location import resolve
 from clue_cli.encoders.pre_norm import find_final_norm, keeping, listen
 from clue_cli.encoders.text import HFTextEncoder
@@ -76,6 +77,7 @@ class Encoder(nn.Module):
         self.sha256 = weights.hash_files(files) if files else weights.hash_tensors(model)
         self._takes_types = "token_type_ids" in inspect.signature(model.forward).parameters
         self._has_pre_norm = False
+        self._first_only = False
 
     @property
     def config(self) -> Any:
@@ -132,7 +134,7 @@ class Encoder(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
         """The last layer (B, L, H) for `input_ids` (B, L) and `attention_mask` (B, L), 1 or True for real tokens.
 
-        UserError for inputs longer than the encoder's table of positions.
+        (B, 1, H) after `prepare_first_only`. UserError for inputs longer than the encoder's table of positions.
         """
         if self.positions_are_fixed and self.max_positions is not None and input_ids.shape[1] > self.max_positions:
             raise UserError(
@@ -150,6 +152,14 @@ class Encoder(nn.Module):
         if not self._has_pre_norm:
             listen(find_final_norm(self.model, self.name))
             self._has_pre_norm = True
+
+    def prepare_first_only(self) -> None:
+        """Say that only the first token of the last layer is read: what else need not be computed is left out.
+
+        Batches are padded on the right then.
+        """
+        if not self._first_only:
+            self._first_only = keep_first_only(self.model)
 
     def with_pre_norm(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None

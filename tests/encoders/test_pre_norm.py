@@ -21,6 +21,7 @@ from clue_cli.precision import compute_in_bf16
 from heads.casrel import CasRel
 
 TinyBert = Callable[..., Path]
+MakeModel = Callable[[str], Any]
 IDS, MASK = torch.tensor([[2, 5, 6, 7, 3], [2, 8, 3, 0, 0]]), torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
 
 
@@ -54,10 +55,6 @@ def test_modernbert_is_read_before_its_final_norm() -> None:
         assert not torch.allclose(before, last, atol=0.1)
 
 
-SHAPE = {
-    "vocab_size": 30, "hidden_size": 16, "embedding_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
-    "intermediate_size": 32, "max_position_embeddings": 40, "pad_token_id": 1, "type_vocab_size": 2,
-}  # fmt: skip
 LAST_NORMS = {
     "bert": "encoder.layer.1.output.LayerNorm",
     "roberta": "encoder.layer.1.output.LayerNorm",
@@ -71,31 +68,19 @@ LAST_NORMS = {
 }
 
 
-def tiny(kind: str) -> Any:
-    shape = dict(SHAPE)
-    if kind == "distilbert":
-        shape |= {"dim": 16, "n_heads": 2, "n_layers": 2, "hidden_dim": 32}
-    if kind == "modernbert":
-        shape |= {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3}
-    try:
-        config = transformers.AutoConfig.for_model(kind, **shape)
-    except (KeyError, ValueError):
-        pytest.skip(f"this version of transformers has no {kind}")
-    torch.manual_seed(0)
-    return transformers.AutoModel.from_config(config)
-
-
 @pytest.mark.parametrize("kind", LAST_NORMS)
-def test_the_final_norm_is_found(kind: str) -> None:
-    model = tiny(kind).train()
+def test_the_final_norm_is_found(make_model: MakeModel, kind: str) -> None:
+    model = make_model(kind).train()
     norm = find_final_norm(model, kind)
     assert dict(model.named_modules())[LAST_NORMS[kind]] is norm
     assert model.training
     assert not any(module._forward_hooks for module in model.modules())
 
 
-def test_of_shared_layers_the_last_call_counts(tmp_path: Path, make_text_encoder: Callable[..., Any]) -> None:
-    tiny("albert").save_pretrained(tmp_path)
+def test_of_shared_layers_the_last_call_counts(
+    tmp_path: Path, make_model: MakeModel, make_text_encoder: Callable[..., Any]
+) -> None:
+    make_model("albert").save_pretrained(tmp_path)
     encoder = Encoder(transformers.AutoModel.from_pretrained(tmp_path), make_text_encoder("bert"), "albert").eval()
     ready(encoder)
     with torch.no_grad():
