@@ -1,14 +1,15 @@
 """Rows of the leaderboard: records of runs, and published figures beside them.
 
-Two figures meet in a column only if task, metric and split are the same, and in a row only if encoder, head, the
-user's changes to the recipe and the data are. What still makes a figure incomparable (shipped sample, part of the
-data, other files than the official ones, ...) is a mark, a sentence that stands under the table as a footnote; bold is
-the best among rows with no mark. Runs of one `--seeds` are one row: their mean, their standard deviation, and the mean
-of their item-level standard errors.
+Columns stand in parts by kind of task. Two figures meet in a column only if task, metric and split are the same, and in
+a row only if encoder, head, the user's changes to the recipe and the data are. What still makes a figure incomparable
+(shipped sample, part of the data, other files than the official ones, ...) is a mark, a sentence that stands under the
+table as a footnote; bold is the best among rows with no mark. Runs of one `--seeds` are one row: their mean, their
+standard deviation, and the mean of their item-level standard errors.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections import Counter
@@ -22,6 +23,14 @@ from clue_cli.references import Reference, averages, references
 
 PUBLISHED_CHOICES = ("none", "main", "all")
 """Which published figures stand beside ours: none, the best-known systems, or all of them."""
+
+KINDS = {
+    "Classification": ("classification",),
+    "Entities": ("entities",),
+    "Reading, choice and cloze": ("reading", "choice", "cloze"),
+    "Relations and events": ("relations", "events"),
+}
+"""The parts of a table of many tasks: title -> families of tasks; a family not named here is a part of its own."""
 
 SAMPLE = "shipped sample data, not the benchmark"
 UNOFFICIAL = "data files that are not the official ones"
@@ -85,27 +94,38 @@ class Row:
         return f"{counts[0]} seeds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
 
 
+class Part(NamedTuple):
+    """Columns and averages that are shown together: those of one kind of task."""
+
+    title: str
+    keys: list[Column | str]
+
+
 @dataclass
 class Leaderboard:
     """The table. `averages` names those that some row has; `skipped` are records that could not be read, with why."""
 
     split: str
-    columns: list[Column]
+    parts: list[Part]
     rows: list[Row]
     references: list[Row]
     averages: list[str]
     skipped: list[tuple[str, str]] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def columns(self) -> list[Column]:
+        """The columns of all parts, without averages."""
+        return [key for part in self.parts for key in part.keys if isinstance(key, Column)]
+
     def footnotes(self) -> dict[str, str]:
         """Mark -> letter, in the order in which the marks appear."""
-        letters: dict[str, str] = {}
-        for row in (*self.rows, *self.references):
-            cells = (row.cells[column].marks for column in self.columns if column in row.cells)
-            for mark in (*row.marks, *(mark for marks in cells for mark in marks)):
-                if mark not in letters:
-                    letters[mark] = _letter(len(letters))
-        return letters
+        marks: list[str] = []
+        for part, row in itertools.product(self.parts, (*self.rows, *self.references)):
+            cells = [row.cells[key] for key in part.keys if isinstance(key, Column) and key in row.cells]
+            if cells:
+                marks += [*row.marks, *(mark for cell in cells for mark in cell.marks)]
+        return {mark: _letter(number) for number, mark in enumerate(dict.fromkeys(marks))}
 
     def is_best(self, row: Row, key: Column | str) -> bool:
         """Whether `row` has the highest figure of a column (or average) among two or more comparable rows of ours."""
@@ -160,22 +180,22 @@ def build(
     filters: Filters,
     *,
     published: str = "main",
-    order: Sequence[str] = (),
+    families: Mapping[str, str] | None = None,
     skipped: Sequence[tuple[str, str]] = (),
 ) -> Leaderboard:
-    """The table of `records`; `published` is none, main or all; `order` is the order of tasks.
+    """The table of `records`; `published` is none, main or all.
 
-    UserError for a filter that names what neither the records nor the published figures have.
+    families: task -> family, of tasks that may have no record. UserError for a filter that names what neither the
+    records nor the published figures have.
     """
     others = [] if published == "none" else references()
-    _check_filters(records, references(), filters, order)
+    families = {**(families or {}), **{record.task.name: record.task.family for record in records}}
+    _check_filters(records, references(), filters, families)
     left_out: Counter[str] = Counter()
     rows = _own_rows(records, filters, left_out)
     columns = list(dict.fromkeys(column for row in rows for column in row.cells))
     if not columns:
         columns = list(dict.fromkeys(Column(r.task, r.metric) for r in others if _reference_fits(r, filters)))
-    ranks = {task: position for position, task in enumerate(order)}
-    columns.sort(key=lambda column: (ranks.get(column.task, len(ranks)), column.task))
     shown = [r for r in others if _reference_fits(r, filters) and (published == "all" or r.main)]
     reference_rows = _reference_rows(shown, set(columns), filters)
     for row in (*rows, *reference_rows):
@@ -183,15 +203,38 @@ def build(
     for group in (rows, reference_rows):
         group.sort(key=_rank)
     named = [name for name in averages() if any(name in row.averages for row in (*rows, *reference_rows))]
-    return Leaderboard(filters.split, columns, rows, reference_rows, named, list(skipped), left_out)
+    return Leaderboard(
+        filters.split, _parts(columns, named, families), rows, reference_rows, named, list(skipped), left_out
+    )
+
+
+def _parts(columns: Sequence[Column], named: Sequence[str], families: Mapping[str, str]) -> list[Part]:
+    """The columns by kind of task, family and name; an average stands behind the part that has all its tasks."""
+    titles = {family: title for title, members in KINDS.items() for family in members}
+    ranks = {family: rank for rank, family in enumerate(titles)}
+
+    def place(column: Column) -> tuple[int, str, str]:
+        family = families.get(column.task, "other tasks")
+        return ranks.get(family, len(ranks)), family, column.task
+
+    parts: dict[str, Part] = {}
+    for column in sorted(columns, key=place):
+        family = families.get(column.task, "other tasks")
+        title = titles.get(family, family.capitalize())
+        parts.setdefault(title, Part(title, [])).keys.append(column)
+    for name in named:
+        members = {Column(*member) for member in averages()[name]}
+        whole = [part for part in parts.values() if members.issubset(part.keys)]
+        (whole or list(parts.values()))[0].keys.append(name)
+    return list(parts.values())
 
 
 def _check_filters(
-    records: Sequence[Record], published: Sequence[Reference], filters: Filters, order: Sequence[str]
+    records: Sequence[Record], published: Sequence[Reference], filters: Filters, families: Mapping[str, str]
 ) -> None:
     """Refuse names that nothing has: an empty table would not say why it is empty."""
     known = {
-        "task": {r.task.name for r in records} | {p.task for p in published} | set(order),
+        "task": {r.task.name for r in records} | {p.task for p in published} | set(families),
         "metric": {m for r in records for m in r.metrics} | {p.metric for p in published},
         "split": {s.split for r in records for s in r.results}
         | {p.split for p in published if p.split != "unknown"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,11 +63,23 @@ class View:
     def __init__(self, board: Leaderboard) -> None:
         self.board = board
         self.notes = board.footnotes()
-        self.keys: list[Column | str] = [*board.columns, *board.averages]
+
+    def tables(self, published: str) -> Iterator[tuple[str, str, Sequence[Row], list[Column | str]]]:
+        """All tables: the part's title (empty where there is one part), the table's own, its rows and columns.
+
+        Rows without a figure in a part, and columns without one in a row, are left out; `published` is the title of
+        the table of published figures.
+        """
+        for part in self.board.parts:
+            for own, rows in (("", self.board.rows), (published, self.board.references)):
+                keys = [key for key in part.keys if any(self.cell(row, key).score for row in rows)]
+                if keys:
+                    filled = [row for row in rows if any(self.cell(row, key).score for key in keys)]
+                    yield part.title if len(self.board.parts) > 1 else "", own, filled, keys
 
     def letters(self, marks: Sequence[str]) -> str:
         """`a, b` for the marks."""
-        return ", ".join(self.notes[mark] for mark in marks)
+        return ", ".join(sorted((self.notes[mark] for mark in marks), key=lambda letter: (len(letter), letter)))
 
     def header(self, key: Column | str) -> tuple[str, ...]:
         """The parts of a column's name: the task, then the metric's words; `average` and the set's name."""
@@ -117,13 +129,15 @@ def as_table(board: Leaderboard, width: int) -> list[Any]:
     """What rich prints, piece by piece: columns are cut into blocks that fit `width`."""
     from rich.text import Text
 
-    view, pieces = View(board), []
-    for title, rows in ((None, board.rows), (PUBLISHED, board.references)):
-        for block in _blocks(view, rows, width):
-            table = _block(view, rows, block)
-            if table is not None:
-                pieces += [Text(title, style="bold"), table, ""] if title else [table, ""]
-                title = None
+    view, pieces, shown = View(board), list[Any](), ""
+    for part, title, rows, keys in view.tables(PUBLISHED):
+        if part != shown:
+            pieces += [Text(part, style="bold underline")]
+            shown = part
+        if title:
+            pieces += [Text(title, style="bold")]
+        for block in _blocks(view, rows, keys, width):
+            pieces += [_block(view, rows, block), ""]
     pieces += [Text(console.clean(f"{letter}  {text}"), style="dim") for letter, text in view.footnotes()]
     return pieces + [Text(console.clean(line), style="dim") for line in view.remarks()]
 
@@ -136,13 +150,11 @@ def _widths(view: View, rows: Sequence[Row], key: Column | str) -> int:
     return max(map(len, parts))
 
 
-def _blocks(view: View, rows: Sequence[Row], width: int) -> list[list[Column | str]]:
-    """The columns that `rows` fill, in blocks that fit beside the system's name."""
+def _blocks(view: View, rows: Sequence[Row], keys: Sequence[Column | str], width: int) -> list[list[Column | str]]:
+    """The columns in blocks that fit beside the system's name."""
     blocks: list[list[Column | str]] = []
     room = 0
-    for key in view.keys:
-        if not any(view.cell(row, key).score for row in rows):
-            continue
+    for key in keys:
         needed = _widths(view, rows, key) + 2
         if needed > room or not blocks:
             blocks.append([])
@@ -153,7 +165,7 @@ def _blocks(view: View, rows: Sequence[Row], width: int) -> list[list[Column | s
 
 
 def _block(view: View, rows: Sequence[Row], keys: Sequence[Column | str]) -> Any:
-    """One block as a rich table, None if no row has a figure in it."""
+    """One block as a rich table."""
     columns = [console.Column("system"), *(console.Column("\n".join(view.header(k)), right=True) for k in keys)]
     lines = []
     for row in rows:
@@ -162,7 +174,7 @@ def _block(view: View, rows: Sequence[Row], keys: Sequence[Column | str]) -> Any
             name, more = view.system(row)
             texts = [console.Cell(shown.main, bold=shown.best, under=shown.under) for shown in cells]
             lines.append([console.Cell(name, under=more), *texts])
-    return console.build_table(columns, lines) if lines else None
+    return console.build_table(columns, lines)
 
 
 def _escaped(text: str) -> str:
@@ -173,12 +185,12 @@ def _escaped(text: str) -> str:
 
 
 def as_markdown(board: Leaderboard) -> str:
-    """One wide table for each section, footnotes below."""
-    view, lines = View(board), []
-    for title, rows in (("", board.rows), (PUBLISHED, board.references)):
-        keys = [key for key in view.keys if any(view.cell(row, key).score for row in rows)]
-        if not keys:
-            continue
+    """A table for each part, one for the published figures beside it, footnotes below."""
+    view, lines, shown = View(board), [], ""
+    for part, title, rows, keys in view.tables(PUBLISHED):
+        if part != shown:
+            lines += [f"### {_escaped(part)}", ""]
+            shown = part
         lines += [f"**{title}**", ""] if title else []
         heads = ["system", "head or source", *(" ".join(view.header(key)) for key in keys)]
         lines.append("| " + " | ".join(map(_escaped, heads)) + " |")
@@ -326,16 +338,15 @@ def as_html(board: Leaderboard) -> str:
     """A page that needs nothing beside itself."""
     from clue_cli.pages import render
 
-    view, sections = View(board), []
-    for title, rows in (("Runs", board.rows), (PUBLISHED, board.references)):
-        keys = [key for key in view.keys if any(view.cell(row, key).score for row in rows)]
-        if keys:
-            body = [(*view.system(row), row.source, [view.cell(row, key) for key in keys]) for row in rows]
-            sections.append({"title": title, "heads": [view.header(key) for key in keys], "rows": body})
+    view, parts = View(board), dict[str, list[dict[str, Any]]]()
+    for part, title, rows, keys in view.tables(PUBLISHED):
+        body = [(*view.system(row), row.source, [view.cell(row, key) for key in keys]) for row in rows]
+        heads = [view.header(key) for key in keys]
+        parts.setdefault(part, []).append({"title": title or "Runs", "heads": heads, "rows": body})
     return render(
         "leaderboard.html",
         split=board.split,
-        sections=sections,
+        parts=parts,
         footnotes=view.footnotes(),
         remarks=view.remarks(),
     )

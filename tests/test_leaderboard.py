@@ -36,7 +36,7 @@ ALL = [*dict.fromkeys(OLD + NEW)]
 
 def table(records: list[Any], **filters: Any) -> Leaderboard:
     published = filters.pop("published", "none")
-    return build(records, Filters(**filters), published=published, order=[*ALL, "cluener"])
+    return build(records, Filters(**filters), published=published)
 
 
 def cells(board: Leaderboard) -> list[dict[str, float]]:
@@ -320,6 +320,42 @@ def test_json_is_finite_and_footnotes_are_explained(board: Leaderboard) -> None:
     used |= {m for row in document["rows"] + document["references"] for cell in row["cells"] for m in cell["marks"]}
     assert used == set(document["footnotes"])
     assert SAMPLE in document["footnotes"].values()
+
+
+def test_tasks_of_a_kind_stand_together(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    families = {"tnews": "classification", "duie": "relations", "duee": "events", "odd": "third kind"}
+    records = []
+    for task, family in families.items():
+        record = make_record(task, figures={"accuracy": 0.25 + len(task) / 100}, sample=task == "duee")
+        records.append(replace(record, task=replace(record.task, family=family)))
+    board = build(records, Filters(), published="main")
+    assert [(part.title, [key[0] for key in part.keys]) for part in board.parts] == [
+        ("Classification", ["tnews"]),
+        ("Relations and events", ["duie", "duee"]),
+        ("Third kind", ["odd"]),
+    ]
+    text = as_markdown(board)
+    heads = re.findall(r"^### (.*)$", text, re.M)
+    assert heads == ["Classification", "Relations and events", "Third kind"]
+    tables = re.split(r"^### .*$", text, flags=re.M)[1:]
+    assert [re.findall(r"\*\*Published", table) for table in tables] == [["**Published"], [], []]
+    assert all(name in table for name, table in zip(("tnews", "duie", "odd"), tables, strict=True))
+    assert "odd" not in tables[1]
+    assert re.findall(r"^(\w.+)$", as_text(board, "table", 100), re.M)[0] == "Classification"
+    assert re.findall(r"<h2[^>]*>(.*?)</h2>", as_html(board)) == heads
+    assert "###" not in as_markdown(build(records[:1], Filters(), published="main"))
+
+
+def test_letters_of_footnotes_follow_the_table() -> None:
+    from dataclasses import replace
+
+    marked = make_record("tnews", sample=True)
+    other = make_record("duie", official=False)
+    other = replace(other, task=replace(other.task, family="relations"))
+    board = build([other, marked], Filters(), published="none")
+    assert list(board.footnotes().items()) == [(SAMPLE, "a"), (UNOFFICIAL, "b")]
 
 
 # ---------------------------------------------------------------- published figures

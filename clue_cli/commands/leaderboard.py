@@ -55,7 +55,7 @@ def leaderboard_command(
     no_color: o.NoColorOption = False,
     debug: o.DebugOption = False,
 ) -> None:
-    """Show the figures of all runs in one table: tasks across, systems down, published figures below."""
+    """Show the figures of all runs in one table: tasks across, by kind; systems down, published figures below."""
     console.configure(quiet=quiet, color=False if no_color else None, json=json, debug=debug)
     from clue_cli.errors import UserError, did_you_mean
     from clue_cli.files import check_output
@@ -76,9 +76,8 @@ def leaderboard_command(
     for _, reason in skipped:
         console.warn(f"left out: {reason}")
     wishes = (tuple(task or ()), tuple(encoder or ()), tuple(head or ()), tuple(metric or ()))
-    known_tasks = sorted(tasks().values(), key=lambda t: (t.family, t.name))
-    order = [known.name for known in known_tasks]
-    board = build(records, Filters(*wishes, split=split), published=references, order=order, skipped=skipped)
+    families = {name: known.family for name, known in tasks().items()}
+    board = build(records, Filters(*wishes, split=split), published=references, families=families, skipped=skipped)
     if not board.rows and not board.references:
         hint = "widen --task, --encoder, --head, --metric or --split"
         raise UserError("no run and no published figure fits", hint=hint)
