@@ -77,19 +77,19 @@ def _take(examples: Iterator[Example]) -> tuple[list[Example], bool, Exception |
     return taken, False, None
 
 
-def token_batches(features: Sequence[Feature], tokens: int) -> list[list[int]]:
+def token_batches(features: Sequence[Feature], tokens: int, *, by_row: bool = False) -> list[list[int]]:
     """Positions of `features` in batches of like length, longest first, of at most `tokens` with padding.
 
-    Features of one unit stay together; a unit over the budget is a batch by itself.
+    Features of one unit stay together, unless `by_row` (see `Head`); a unit over the budget is a batch by itself.
     """
     from clue_cli.batching import micro_batches
 
     lengths = np.array([feature.length for feature in features], dtype=np.int64)
-    units = np.array([feature.unit for feature in features], dtype=np.int64)
+    units = np.array([i if by_row else feature.unit for i, feature in enumerate(features)], dtype=np.int64)
     longest: dict[int, int] = {}
-    for feature in features:
-        longest[feature.unit] = max(longest.get(feature.unit, 0), feature.length)
-    order = sorted(range(len(features)), key=lambda i: (-longest[features[i].unit], features[i].unit))
+    for unit, length in zip(units.tolist(), lengths.tolist(), strict=True):
+        longest[unit] = max(longest.get(unit, 0), length)
+    order = sorted(range(len(features)), key=lambda i: (-longest[int(units[i])], int(units[i])))
     return micro_batches(order, lengths, units, tokens)
 
 
@@ -255,7 +255,7 @@ class Predictor:
                 raise _Stopped
             return self._compute([features[p] for p in batch], options)
 
-        batches = token_batches(features, self.tokens)
+        batches = token_batches(features, self.tokens, by_row=self.model.head.by_row)
         candidates: list[Any] = [None] * len(features)
         for batch, found in zip(batches, workers.map(compute, batches), strict=True):
             for position, candidate in zip(batch, found, strict=True):

@@ -72,6 +72,8 @@ def listed(spans: Tensor, allowed: Tensor) -> Listed:
 class PairHead(Head):
     """What the two heads share: decoding. A subclass writes the scores of pairs out, some rows at a time."""
 
+    by_row = True
+
     def pair_scores(self, scores: Any, low: int, high: int) -> Tensor:
         """Scores (high - low, L, L) of every (start, end) of rows `low` to `high`, nothing masked."""
         raise NotImplementedError

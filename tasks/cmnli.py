@@ -23,7 +23,7 @@ TASK = TextClassification(
     counts={"train": 391_782, "dev": 12_426, "test": 13_880},
     submissions={"test": "cmnli_predict.json"},
     recipes={
-        "small": {"learning_rate": 3e-4, "epochs": 1},
+        "small": {"learning_rate": 3e-4, "epochs": 2},
         "base": {"batch_size": 64, "epochs": 2},
         "large": {"batch_size": 64, "epochs": 2},
     },

@@ -74,7 +74,7 @@ class FakeModel:
     def __init__(self, fail: Callable[[Sequence[Feature]], None] = lambda features: None) -> None:
         self.task, self.text_encoder, self.limits, self.segments = FakeTask(), None, Limits(128), "pair"
         self.threshold: float | None = 0.25
-        self.head = SimpleNamespace(flat=True, thresholded=True)
+        self.head = SimpleNamespace(flat=True, thresholded=True, by_row=False)
         self.settings = SimpleNamespace(head="fake")
         self.device = torch.device("cpu")
         self.batches: list[list[list[int]]] = []
@@ -129,6 +129,27 @@ def test_batches_keep_the_budget_and_units_whole(texts: list[str], tokens: int) 
             assert home.setdefault(unit, number) == number
     longest_of = [max(features[i].length for i in batch) for batch in batches]
     assert longest_of == sorted(longest_of, reverse=True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(texts=texts_strategy, tokens=st.integers(1, 60))
+def test_rows_that_need_no_others_are_sorted_one_by_one(texts: list[str], tokens: int) -> None:
+    features = list(FakeTask().features(list(examples_of(texts)), None, Limits(128), Tally()))
+    batches = token_batches(features, tokens, by_row=True)
+    order = list(itertools.chain.from_iterable(batches))
+    assert sorted(order) == list(range(len(features)))
+    lengths = [features[i].length for i in order]
+    assert lengths == sorted(lengths, reverse=True)
+    assert all(len(batch) == 1 or features[batch[0]].length * len(batch) <= tokens for batch in batches)
+
+
+@settings(max_examples=30, deadline=None)
+@given(texts=texts_strategy, tokens=st.integers(1, 60))
+def test_answers_are_the_same_row_by_row(texts: list[str], tokens: int) -> None:
+    model = FakeModel()
+    model.head.by_row = True
+    answers = [prediction.answer for _, prediction in predictor(model, tokens).examples(examples_of(texts))]
+    assert answers == [expected(text) for text in texts]
 
 
 @settings(max_examples=40, deadline=None)
