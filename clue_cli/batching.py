@@ -1,8 +1,8 @@
 """Batches: length-aware, exact in examples per step, bounded by tokens inside a step.
 
 A step's batch is drawn like this: units (an example, one window of it, or the whole of a question) are shuffled by
-seed and epoch, sorted by length inside a window of `WINDOW` batches, cut into batches, and the order of the batches is
-shuffled again. Rows of one batch so have like lengths, and every epoch is a different, reproducible order.
+seed and epoch, sorted by length inside a window of about `WINDOW` units, cut into batches, and the order of the batches
+is shuffled again. Rows of one batch so have like lengths, and every epoch is a different, reproducible order.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
     from clue_cli.contract import Feature, Task
 
-WINDOW = 50
-"""Batches whose examples are sorted together: long enough for little padding, short enough to stay random."""
+WINDOW = 1600
+"""Units that are sorted together, rounded to whole batches: enough for little padding, few enough to stay random."""
 
-TRAINING_TOKENS = 16_384
-"""Padded tokens of one training micro-batch on a processor; a GPU takes four times as many."""
+TRAINING_TOKENS_CPU, TRAINING_TOKENS_DEVICE = 4096, 65_536
+"""Padded tokens of one training micro-batch. A processor gains nothing from larger ones and needs memory for them; an
+accelerator is filled."""
 
 
 def steps_of_epoch(
@@ -43,8 +44,9 @@ def steps_of_epoch(
     # What is left over is drawn before sorting, so that the short step is a random one and not the longest texts.
     whole = len(order) // batch_size * batch_size
     batches: list[np.ndarray] = []
-    for begin in range(0, whole, batch_size * WINDOW):
-        part = order[begin : min(begin + batch_size * WINDOW, whole)]
+    window = max(WINDOW // batch_size, 1) * batch_size
+    for begin in range(0, whole, window):
+        part = order[begin : min(begin + window, whole)]
         part = part[np.argsort(longest[part], kind="stable")]
         batches.extend(part[i : i + batch_size] for i in range(0, len(part), batch_size))
     ordered = [batches[i] for i in random.permutation(len(batches))]

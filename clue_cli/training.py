@@ -23,7 +23,13 @@ import torch
 from torch import Tensor
 
 from clue_cli import console, run_log
-from clue_cli.batching import TRAINING_TOKENS, micro_batches, share_of_process, steps_of_epoch
+from clue_cli.batching import (
+    TRAINING_TOKENS_CPU,
+    TRAINING_TOKENS_DEVICE,
+    micro_batches,
+    share_of_process,
+    steps_of_epoch,
+)
 from clue_cli.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
 from clue_cli.dropout import cheapen_dropout
 from clue_cli.environment import peak_memory, trim_memory
@@ -64,7 +70,7 @@ class Progress:
     seconds: float = 0.0
     examples: int = 0
     tokens: int = 0
-    budget: int = TRAINING_TOKENS
+    budget: int = TRAINING_TOKENS_CPU
 
     def as_dict(self) -> dict[str, Any]:
         """The fields as JSON values."""
@@ -109,7 +115,7 @@ class Training:
         if self.model.device.type == "cpu":
             cheapen_dropout(self.model)
         else:
-            self.progress.budget = 4 * TRAINING_TOKENS
+            self.progress.budget = TRAINING_TOKENS_DEVICE
         units = len(np.unique(self.table.units))
         self.steps_per_epoch = math.ceil(units / self.recipe.batch_size)
         self.total_steps = self.steps_per_epoch * self.recipe.epochs
@@ -287,7 +293,7 @@ class Training:
         while True:
             try:
                 loss = weight = 0.0
-                parts = micro_batches(share.tolist(), self.table.lengths, self.table.units, self.progress.budget)
+                parts = self._micro_batches(share)
                 for part in parts:
                     part_loss, part_weight = self._backward([self.table[i] for i in part])
                     self.stepper.accumulate()
@@ -297,7 +303,7 @@ class Training:
                 reason = str(error)
             # Outside the handler: its frames held the tensors that must go before the next try.
             self.stepper.discard()
-            if len(parts) == len(np.unique(self.table.units[share])):
+            if len(parts) == (len(share) if self.model.head.by_row else len(np.unique(self.table.units[share]))):
                 raise RunError(
                     f"one example does not fit into the device's memory: {reason}", hint="a lower --max-length"
                 )
@@ -309,6 +315,12 @@ class Training:
             if not self._told:
                 console.message("out of device memory: going on with smaller micro-batches (the same examples a step)")
                 self._told = True
+
+    def _micro_batches(self, share: np.ndarray) -> list[list[int]]:
+        lengths, units = self.table.lengths, self.table.units
+        if self.model.head.by_row:
+            share, units = share[np.argsort(-lengths[share], kind="stable")], np.arange(len(units))
+        return micro_batches(share.tolist(), lengths, units, self.progress.budget)
 
     def _backward(self, features: list[Any]) -> tuple[float, float]:
         model, recipe = self.model, self.recipe

@@ -96,7 +96,7 @@ class Head(nn.Module):
     `needs` names what the encoder must hand over: "pooled" (B, H), "last" (B, L, H), "pre_norm" (B, L, H): the last
     layer's output before the encoder's final norm.
     `flat` says that the head cannot express overlapping spans.
-    `by_row` says that a row is decoded without the others of its unit, so that a prediction may batch them apart.
+    `by_row` says that a row's loss and answer need no other row of its unit, so that batches may take them apart.
     `thresholded` says that `DecodeOptions.threshold` has a meaning for it; `default_threshold` is used for None.
     `thresholds` are the ones worth trying when it is tuned, ascending.
     `nested` says that the answer at a threshold is what a lower one gives, without what scores no more than it.

@@ -410,6 +410,29 @@ def test_a_full_memory_ends_also_where_units_are_of_several_features(
         job._gradients(np.arange(8))
 
 
+@pytest.mark.parametrize("budget", [40, 200])
+def test_windows_are_cut_by_their_own_length(
+    tiny_encoder: Path, tmp_path: Path, budget: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading: the windows of a question may stand in different micro-batches; sum of gradients and loss stay."""
+    whole, cut = (prepare(request("cmrc2018", tiny_encoder, tmp_path / name, options=STILL)) for name in "ab")
+    cut.progress.budget = budget
+    share = np.flatnonzero(whole.table.units < 6)
+    expected = whole._gradients(share)
+    assert len(share) > 12 and len(whole._micro_batches(share)) == 1
+    parts = cut._micro_batches(share)
+    assert sorted(i for part in parts for i in part) == share.tolist()
+    assert all(len(part) * int(cut.table.lengths[part].max()) <= budget or len(part) == 1 for part in parts)
+    longest = [int(cut.table.lengths[part].max()) for part in parts]
+    assert len(parts) > 3 and longest == sorted(longest, reverse=True)
+    assert cut._gradients(share) == pytest.approx(expected, rel=1e-5)
+    found = ({n: s.clone() for n, s in zip(j.stepper.names, j.stepper.sums, strict=True)} for j in (whole, cut))
+    assert close(*found)
+    monkeypatch.setattr(Model, "forward", lambda *a, **k: (_ for _ in ()).throw(torch.OutOfMemoryError("none")))
+    with pytest.raises(RunError, match="one example does not fit"):
+        cut._gradients(share)
+
+
 def test_gradient_checkpointing_changes_no_gradient(tiny_encoder: Path, tmp_path: Path) -> None:
     plain, saving = (
         gradients(
