@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from heads.base import DecodeOptions, Head, HeadOutput, float32
+from heads.divergence import symmetric_divergence
 from heads.layers import apply_dense, dense
 
 
@@ -61,13 +62,8 @@ class Choice(Head):
 
     def divergence(self, first: HeadOutput, second: HeadOutput, batch: Mapping[str, Tensor]) -> Tensor:
         """Mean of the two Kullback-Leibler divergences of each unit (R-Drop, Liang et al. 2021), summed over units."""
-        logs = []
-        for output in (first, second):
-            values, real = by_unit(output.scores, batch["unit"], float("-inf"))
-            # Zero on both sides where there is no row: -inf minus -inf would be NaN.
-            logs.append(F.log_softmax(values, dim=-1).masked_fill(~real, 0))
-        log_p, log_q = logs
-        return ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum() / 2
+        tables = (by_unit(output.scores, batch["unit"], float("-inf")).values for output in (first, second))
+        return symmetric_divergence(*tables).sum()
 
 
 def by_unit(values: Tensor, unit: Tensor, fill: float) -> Table:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from heads.base import DecodeOptions, Head, HeadOutput, float32
+from heads.divergence import symmetric_divergence
 from heads.layers import apply_dense, dense
 
 
@@ -64,9 +65,3 @@ class Classification(Head):
         if self.class_weights is None:
             return logits.new_ones(len(logits))
         return self.class_weights.to(logits.dtype)[batch["labels"]]
-
-
-def symmetric_divergence(first: Tensor, second: Tensor) -> Tensor:
-    """(KL(p, q) + KL(q, p)) / 2 of the softmax of two logit tensors (..., C) -> (...)."""
-    log_p, log_q = F.log_softmax(first, dim=-1), F.log_softmax(second, dim=-1)
-    return ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum(-1) / 2

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from heads.base import DecodeOptions, HeadOutput, Spans, float32
+from heads.divergence import chain_divergence
 from heads.linear_chain import log_partition, marginals, next_tag, path_score, viterbi
 from heads.tagging import Tagger, forbidden_scores, packed, path_spans, tag_count
 
@@ -54,6 +55,12 @@ class CRFTagging(Tagger):
         chain = self.chain(scores.dtype)
         losses = log_partition(emissions, lengths, *chain) - path_score(emissions, lengths, *chain, tags)
         return HeadOutput(float32(losses.sum()), scores.new_tensor(float(len(losses))), scores)
+
+    def divergence(self, first: HeadOutput, second: HeadOutput, batch: Mapping[str, Tensor]) -> Tensor:
+        """Mean of the two Kullback-Leibler divergences of the distributions over paths (R-Drop), summed over rows."""
+        emissions, order, lengths = packed(first.scores, batch["text_mask"])
+        others = second.scores.gather(1, order[..., None].expand_as(second.scores))
+        return chain_divergence(emissions, others, lengths, *self.chain(emissions.dtype))
 
     @torch.no_grad()
     def decode(self, output: HeadOutput, batch: Mapping[str, Tensor], options: DecodeOptions) -> list[Spans]:

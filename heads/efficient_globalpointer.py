@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from heads.base import DecodeOptions, Head, HeadOutput, Spans
+from heads.divergence import factorised_divergence
 from heads.factorised import FactorisedScorer, Factors
 from heads.span_decode import factorised_spans
 from heads.span_loss import factorised_span_loss, valid_pairs
@@ -52,6 +53,10 @@ class EfficientGlobalPointer(FactorisedScorer, Head):
             return HeadOutput(None, None, factors)
         loss = factorised_span_loss(*factors, valid_pairs(batch["text_mask"]), batch["spans"])
         return HeadOutput(loss, loss.new_tensor(float(len(factors.start) * self.types)), factors)
+
+    def divergence(self, first: HeadOutput, second: HeadOutput, batch: Mapping[str, Tensor]) -> Tensor:
+        """Mean of the two Kullback-Leibler divergences of every span's sigmoid(2 s) (R-Drop), summed over spans."""
+        return factorised_divergence(first.scores, second.scores, valid_pairs(batch["text_mask"]))
 
     def decode(self, output: HeadOutput, batch: Mapping[str, Tensor], options: DecodeOptions) -> list[Spans]:
         """Every span over the threshold, the best `max_candidates` of a row, best first."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from heads.base import DecodeOptions, Head, HeadOutput, LinkedSpans, Spans
+from heads.divergence import factorised_divergence
 from heads.factorised import FactorisedScorer, Factors
 from heads.layers import full_precision
 from heads.span_decode import BestSpans, factorised_spans
@@ -71,6 +72,12 @@ class EventGPLinker(Head):
             + factorised_span_loss(*scores.tails, valid, tails)
         )
         return HeadOutput(loss, loss.new_tensor(float(len(valid))), scores)
+
+    def divergence(self, first: HeadOutput, second: HeadOutput, batch: Mapping[str, Tensor]) -> Tensor:
+        """Mean of the two Kullback-Leibler divergences of every sigmoid(2 s) of the three scorers (R-Drop), summed."""
+        valid = valid_pairs(batch["text_mask"])
+        parts = ((ours, theirs, valid) for ours, theirs in zip(first.scores, second.scores, strict=True))
+        return torch.stack([factorised_divergence(*part) for part in parts]).sum()
 
     def decode(self, output: HeadOutput, batch: Mapping[str, Tensor], options: DecodeOptions) -> list[LinkedSpans]:
         """Spans and links over the threshold, best first: of a row at most `max_candidates` (and `MAX_SPANS`) spans and

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from heads.base import DecodeOptions, Head, HeadOutput, Spans, float32
+from heads.divergence import span_divergence
 from heads.layers import apply_dense, dense, full_precision
 from heads.rotary import rotary_angles, rotate
 from heads.span_decode import dense_spans
@@ -69,6 +70,18 @@ class GlobalPointer(Head):
         if not want_loss:
             return HeadOutput(None, None, scores)
         return HeadOutput(self._loss(scores, batch), queries.new_tensor(float(rows * self.types)), scores)
+
+    def divergence(self, first: HeadOutput, second: HeadOutput, batch: Mapping[str, Tensor]) -> Tensor:
+        """Mean of the two Kullback-Leibler divergences of every span's sigmoid(2 s) (R-Drop), summed over spans."""
+        valid = valid_pairs(batch["text_mask"])
+
+        def one(*projections: Tensor) -> Tensor:
+            return span_divergence(span_scores(*projections[:2]), span_scores(*projections[2:]), valid)
+
+        size = _block_size(first.scores)
+        both = (*first.scores, *second.scores)
+        blocks = range(0, self.types, size)
+        return torch.stack([recomputed(one, *(x[:, low : low + size] for x in both)) for low in blocks]).sum()
 
     def decode(self, output: HeadOutput, batch: Mapping[str, Tensor], options: DecodeOptions) -> list[Spans]:
         """Every span over the threshold, the best `max_candidates` of a row, best first."""

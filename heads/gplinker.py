@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from heads.base import DecodeOptions, Head, HeadOutput, Spans, Triples
+from heads.divergence import factorised_divergence
 from heads.factorised import FactorisedScorer, Factors
 from heads.layers import full_precision
 from heads.span_decode import BestSpans, factorised_spans
@@ -100,6 +101,14 @@ class GPLinker(Head):
             + factorised_span_loss(*scores.tails, any_order, tails)
         )
         return HeadOutput(loss, loss.new_tensor(float(len(batch["text_mask"]))), scores)
+
+    def divergence(self, first: HeadOutput, second: HeadOutput, batch: Mapping[str, Tensor]) -> Tensor:
+        """Mean of the two Kullback-Leibler divergences of every sigmoid(2 s) of the three scorers (R-Drop), summed."""
+        valid = valid_pairs(batch["text_mask"])
+        any_order = valid_pairs(batch["text_mask"], ordered=False)
+        masks = (valid, any_order, any_order)
+        parts = zip(first.scores, second.scores, masks, strict=True)
+        return torch.stack([factorised_divergence(*part) for part in parts]).sum()
 
     def decode(self, output: HeadOutput, batch: Mapping[str, Tensor], options: DecodeOptions) -> list[Triples]:
         """Every triple over the threshold, best first, at most `max_candidates` and `MAX_TRIPLES` of a row.

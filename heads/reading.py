@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from heads.base import DecodeOptions, Head, HeadOutput, Spans, float32
+from heads.divergence import symmetric_divergence
 from heads.layers import apply_dense, dense, full_precision
 from heads.rotary import rotary_angles, rotate
 from heads.span_loss import block_elements, recomputed
@@ -77,6 +78,17 @@ class PairHead(Head):
     def pair_scores(self, scores: Any, low: int, high: int) -> Tensor:
         """Scores (high - low, L, L) of every (start, end) of rows `low` to `high`, nothing masked."""
         raise NotImplementedError
+
+    def row_divergence(self, first: Any, second: Any, allowed: Tensor) -> Tensor:
+        """Mean of the two Kullback-Leibler divergences of each row, (B,), of the scores of two passes."""
+        raise NotImplementedError
+
+    def divergence(self, first: HeadOutput, second: HeadOutput, batch: Mapping[str, Tensor]) -> Tensor:
+        """Mean of the two Kullback-Leibler divergences of the loss's softmax (R-Drop), summed over targets."""
+        allowed = allowed_positions(batch["text_mask"])
+        targets = listed(batch["spans"], allowed)
+        rows = self.row_divergence(first.scores, second.scores, allowed)[targets.row]
+        return torch.where(targets.counts, rows, 0).sum()
 
     def decode(self, output: HeadOutput, batch: Mapping[str, Tensor], options: DecodeOptions) -> list[Spans]:
         """The best `CANDIDATES` pairs of each row, best first (equal scores by start, end); no limit of length.
@@ -140,6 +152,19 @@ class ReadingGlobalPointer(PairHead):
         with full_precision(queries):
             return queries @ keys.transpose(-1, -2)
 
+    def row_divergence(self, first: ReadingScores, second: ReadingScores, allowed: Tensor) -> Tensor:
+        """Of the softmax over all allowed pairs, in blocks of rows as in the loss."""
+
+        def one(allowed: Tensor, *parts: Tensor) -> Tensor:
+            pairs = (
+                masked_pairs(self.pair_scores(ReadingScores(*scores), 0, len(allowed)), allowed).flatten(1)
+                for scores in (parts[:2], parts[2:])
+            )
+            return symmetric_divergence(*pairs)
+
+        both = (allowed, *first, *second)
+        return torch.cat([recomputed(one, *(x[low:high] for x in both)) for low, high in _row_blocks(allowed)])
+
     def _loss(self, scores: ReadingScores, batch: Mapping[str, Tensor], targets: Listed) -> Tensor:
         allowed = allowed_positions(batch["text_mask"])
 
@@ -185,6 +210,11 @@ class StartEnd(PairHead):
         # Chosen one by one, not after adding: a target that is out has -inf, and no gradient may come of it.
         loss = -(torch.where(targets.counts, starts, 0) + torch.where(targets.counts, ends, 0)).sum() / 2
         return HeadOutput(loss, targets.counts.sum().to(scores.dtype), scores)
+
+    def row_divergence(self, first: Tensor, second: Tensor, allowed: Tensor) -> Tensor:
+        """The mean of that of starts and that of ends."""
+        logits = (torch.where(allowed[..., None], scores, NOTHING).mT for scores in (first, second))
+        return symmetric_divergence(*logits).mean(-1)
 
     def pair_scores(self, scores: Tensor, low: int, high: int) -> Tensor:
         """The sums of rows `low` to `high`."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from heads.base import DecodeOptions, Head, HeadOutput, Spans, float32
-from heads.classification import symmetric_divergence
+from heads.divergence import symmetric_divergence
 from heads.layers import apply_dense, dense
 from heads.linear_chain import pack, viterbi
 

@@ -482,7 +482,7 @@ def test_r_drop_is_the_mean_loss_and_the_weighted_divergence_of_two_passes(tiny_
 
 def test_r_drop_is_refused_where_a_head_has_none(tiny_encoder: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no R-Drop"):
-        train(request("cluener", tiny_encoder, tmp_path / "a" / "run", "crf", options={"r_drop": 1.0}))
+        train(request("duie", tiny_encoder, tmp_path / "a" / "run", "casrel", options={"r_drop": 1.0}))
     assert list(tmp_path.iterdir()) == []
 
 
