@@ -58,8 +58,8 @@ class CRFTagging(Tagger):
 
     def divergence(self, first: HeadOutput, second: HeadOutput, batch: Mapping[str, Tensor]) -> Tensor:
         """Mean of the two Kullback-Leibler divergences of the distributions over paths (R-Drop), summed over rows."""
-        emissions, order, lengths = packed(first.scores, batch["text_mask"])
-        others = second.scores.gather(1, order[..., None].expand_as(second.scores))
+        emissions, _, lengths = packed(first.scores, batch["text_mask"])
+        others, _, _ = packed(second.scores, batch["text_mask"])
         return chain_divergence(emissions, others, lengths, *self.chain(emissions.dtype))
 
     @torch.no_grad()

@@ -10,7 +10,7 @@ from clue_cli.registry import find_task
 from clue_cli.runs import TrainRequest
 from clue_cli.sources import locate
 
-LONGEST = {"tnews": 32, "cluener": 48, "afqmc": 48, "cmrc2018": 40, "duie": 48}
+LONGEST = {"tnews": 32, "cluener": 48, "afqmc": 48, "cmrc2018": 40, "duie": 48, "c3": 64, "duee": 48}
 """Short lengths: what is tested does not depend on them."""
 
 

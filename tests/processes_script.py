@@ -1,4 +1,4 @@
-"""What `test_processes` runs in one process and in two: a step's gradient, a training, a prediction.
+"""What `test_processes` runs in one process and in two: a step's gradient of every head, a training, a prediction.
 
 accelerate launch --multi_gpu --num_processes 2 tests/processes_script.py ENCODER OUTPUT RUN
 """
@@ -19,9 +19,20 @@ from tests.engine_cases import request
 STILL = {"dropout": 0.0, "attention_dropout": 0.0, "head_dropout": 0.0, "clip": 0.0}
 
 
-def step(encoder: Path, output: Path) -> None:
-    """Write the gradient of the first step to `gradients.safetensors`."""
-    job = prepare(request("cluener", encoder, output / "step", "crf", options=STILL))
+HEADS = {
+    "tnews": ["classification"],
+    "cluener": ["softmax", "crf", "globalpointer", "efficient-globalpointer"],
+    "c3": ["choice"],
+    "cmrc2018": ["globalpointer", "span"],
+    "duie": ["gplinker", "casrel"],
+    "duee": ["gplinker", "crf"],
+}
+"""Every head, and a task that has it."""
+
+
+def step(task: str, head: str, encoder: Path, output: Path) -> None:
+    """Write the gradient of the first step to `TASK-HEAD.safetensors`."""
+    job = prepare(request(task, encoder, output / f"{task}-{head}", head, options=STILL))
     gradients: dict[str, torch.Tensor] = {}
 
     def keep() -> None:
@@ -33,7 +44,7 @@ def step(encoder: Path, output: Path) -> None:
     job.model.train()
     job._step(np.arange(15))  # an uneven share for two
     if job.processes.main:
-        save_file(gradients, str(output / "gradients.safetensors"))
+        save_file(gradients, str(output / f"{task}-{head}.safetensors"))
 
 
 def main(encoder: Path, output: Path, trained: Path) -> None:
@@ -55,7 +66,9 @@ def main(encoder: Path, output: Path, trained: Path) -> None:
         status = run(arguments)
         if status:
             sys.exit(status)
-    step(encoder, output)
+    for task, heads in HEADS.items():
+        for head in heads:
+            step(task, head, encoder, output)
 
 
 if __name__ == "__main__":
