@@ -131,18 +131,19 @@ class Stepper:
     @torch.no_grad()
     def accumulate(self) -> None:
         """Add the gradients of one micro-batch to the float32 sums and clear them."""
-        targets, gradients = [], []
+        pairs: dict[torch.dtype, list[tuple[Tensor, Tensor]]] = {}
         for parameter, total in zip(self.computing, self.sums, strict=True):
             if parameter.grad is not None:
-                targets.append(total)
-                gradients.append(parameter.grad)
+                pairs.setdefault(parameter.grad.dtype, []).append((total, parameter.grad))
             elif self.fresh:
                 total.zero_()
             parameter.grad = None
-        if self.fresh:
-            torch._foreach_copy_(targets, gradients)
-        else:
-            torch._foreach_add_(targets, [g.to(t.dtype) for g, t in zip(gradients, targets, strict=True)])
+        for alike in pairs.values():  # an accelerator copies tensors of one type by one kernel, mixed ones one by one
+            targets, gradients = zip(*alike, strict=True)
+            if self.fresh:
+                torch._foreach_copy_(targets, gradients)
+            else:
+                torch._foreach_add_(targets, [gradient.to(total.dtype) for total, gradient in alike])
         self.fresh = False
 
     def discard(self) -> None:

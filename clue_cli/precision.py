@@ -75,11 +75,14 @@ def compute_in_bf16(encoder: nn.Module) -> None:
 
 
 def make_repeatable(device: torch.device) -> None:
-    """Ask an accelerator for the same bits at every run; operations that have no such form warn and go on.
+    """Ask an accelerator for the same bits at every run.
 
     A processor needs nothing: its kernels give the same bits for the same shapes and number of threads.
     """
     if device.type == "cuda":
         # Read when the first cuBLAS handle is made, hence before anything is computed.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        # Not `warn_only`: with it the fused attention would warn and keep its backward pass that races.
+        torch.use_deterministic_algorithms(True)
+        # Or every tensor that is made empty would be filled first, which finds mistakes and costs a kernel each.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

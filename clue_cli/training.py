@@ -20,21 +20,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from clue_cli import console, run_log
-from clue_cli.batching import (
-    TRAINING_TOKENS_CPU,
-    TRAINING_TOKENS_DEVICE,
-    micro_batches,
-    share_of_process,
-    steps_of_epoch,
-)
+from clue_cli.batching import share_of_process, steps_of_epoch
 from clue_cli.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
 from clue_cli.dropout import cheapen_dropout
 from clue_cli.environment import peak_memory, trim_memory
 from clue_cli.errors import RunError, UserError
 from clue_cli.evaluation import DevResult, evaluate, write_predictions
+from clue_cli.gradients import Gradients
 from clue_cli.interruption import Interrupted, StopRequest
 from clue_cli.optimizers import Stepper
 from clue_cli.process_group import ProcessGroup
@@ -70,7 +64,6 @@ class Progress:
     seconds: float = 0.0
     examples: int = 0
     tokens: int = 0
-    budget: int = TRAINING_TOKENS_CPU
 
     def as_dict(self) -> dict[str, Any]:
         """The fields as JSON values."""
@@ -114,14 +107,11 @@ class Training:
         """Set up masters, optimiser and the order of units."""
         if self.model.device.type == "cpu":
             cheapen_dropout(self.model)
-        else:
-            self.progress.budget = TRAINING_TOKENS_DEVICE
         units = len(np.unique(self.table.units))
         self.steps_per_epoch = math.ceil(units / self.recipe.batch_size)
         self.total_steps = self.steps_per_epoch * self.recipe.epochs
         self.stepper = Stepper(self.model.encoder, self.model.head, self.recipe, self.total_steps)
-        if self.recipe.r_drop > 0 and type(self.model.head).divergence is _base_divergence():
-            raise UserError(f"the head {self.model.settings.head} has no R-Drop", where="--r-drop", hint="leave it out")
+        self.gradients = Gradients(self.model, self.recipe, self.table, self.stepper)
 
     # ------------------------------------------------------------------ the loop
 
@@ -162,9 +152,10 @@ class Training:
             self.table.lengths, self.table.units, self.recipe.batch_size, seed=self.seed, epoch=state.epoch
         )
         saved = began = time.monotonic()
-        for indices in steps[state.position :]:
+        for position in range(state.position, len(steps)):
+            indices = steps[position]
             self.model.train()
-            loss, weight = self._step(indices)
+            loss, weight = self._step(indices, steps[position + 1] if position + 1 < len(steps) else None)
             state.step += 1
             state.position += 1
             state.loss += loss
@@ -261,10 +252,12 @@ class Training:
 
     # ------------------------------------------------------------------ one step
 
-    def _step(self, indices: np.ndarray) -> tuple[float, float]:
-        """One optimiser step; (summed loss, summed weight) over all processes."""
-        share = share_of_process(indices, self.table.units, self.processes.rank, self.processes.count)
-        loss, weight = self._gradients(share)
+    def _share(self, indices: np.ndarray) -> np.ndarray:
+        return share_of_process(indices, self.table.units, self.processes.rank, self.processes.count)
+
+    def _step(self, indices: np.ndarray, following: np.ndarray | None = None) -> tuple[float, float]:
+        """One optimiser step, `following` the next one; (summed loss, summed weight) over all processes."""
+        loss, weight = self.gradients.add(self._share(indices), None if following is None else self._share(following))
         if self.processes.count > 1:
             totals = torch.tensor([loss, weight], dtype=torch.float64)
             if self.model.device.type == "cuda":
@@ -284,75 +277,6 @@ class Training:
             )
         return loss, weight
 
-    def _gradients(self, share: np.ndarray) -> tuple[float, float]:
-        """Accumulate the gradients of this process's share; halve the micro-batch where the device's memory ends."""
-        if not len(share):
-            return 0.0, 0.0
-        device = self.model.device
-        noise = random_state(device)
-        while True:
-            try:
-                loss = weight = 0.0
-                parts = self._micro_batches(share)
-                for part in parts:
-                    part_loss, part_weight = self._backward([self.table[i] for i in part])
-                    self.stepper.accumulate()
-                    loss, weight = loss + part_loss, weight + part_weight
-                return loss, weight
-            except torch.OutOfMemoryError as error:
-                reason = str(error)
-            # Outside the handler: its frames held the tensors that must go before the next try.
-            self.stepper.discard()
-            if len(parts) == (len(share) if self.model.head.by_row else len(np.unique(self.table.units[share]))):
-                raise RunError(
-                    f"one example does not fit into the device's memory: {reason}", hint="a lower --max-length"
-                )
-            padded = max(len(part) * int(self.table.lengths[part].max()) for part in parts)
-            self.progress.budget = min(self.progress.budget, padded) // 2
-            if device.type == "cuda":
-                torch.cuda.empty_cache()
-            restore_random_state(noise, device)
-            if not self._told:
-                console.message("out of device memory: going on with smaller micro-batches (the same examples a step)")
-                self._told = True
-
-    def _micro_batches(self, share: np.ndarray) -> list[list[int]]:
-        lengths, units = self.table.lengths, self.table.units
-        if self.model.head.by_row:
-            share, units = share[np.argsort(-lengths[share], kind="stable")], np.arange(len(units))
-        return micro_batches(share.tolist(), lengths, units, self.progress.budget)
-
-    def _backward(self, features: list[Any]) -> tuple[float, float]:
-        model, recipe = self.model, self.recipe
-        batch = model.batch(features)
-        output = model(batch, want_loss=True)
-        loss = output.loss_sum
-        if recipe.r_drop > 0:
-            again = model(batch, want_loss=True)
-            loss = (loss + again.loss_sum) / 2 + recipe.r_drop * model.head.divergence(output, again, batch)
-        loss.backward()
-        if recipe.fgm > 0:
-            self._adversarial(batch)
-        return float(loss.detach()), float(output.weight)
-
-    def _adversarial(self, batch: dict[str, Tensor]) -> None:
-        """Add the gradients at embeddings moved by `recipe.fgm` along their gradient (Miyato et al., 1605.07725).
-
-        The gradient is that of the micro-batch at hand, so the result depends on how a batch is cut.
-        """
-        table = self.model.encoder.model.get_input_embeddings().weight
-        if table.grad is None:
-            return
-        length = torch.linalg.vector_norm(table.grad)
-        if not bool(length > 0) or not bool(torch.isfinite(length)):
-            return
-        before = table.data
-        table.data = before + self.recipe.fgm * table.grad / length
-        try:
-            self.model(batch, want_loss=True).loss_sum.backward()
-        finally:
-            table.data = before
-
     # ------------------------------------------------------------------ keeping and coming back
 
     def _save(self) -> None:
@@ -364,7 +288,8 @@ class Training:
                 tensors.update({f"{name}/{rank}": state for name, state in states.items()})
             # The record first: what it holds beyond the checkpoint is done again, what it lacks would be lost.
             self.record.save(self.directory)
-            save_checkpoint(self.directory / LAST, tensors, {**self.progress.as_dict(), "signature": self.signature})
+            state = {**self.progress.as_dict(), "budget": self.gradients.budget, "signature": self.signature}
+            save_checkpoint(self.directory / LAST, tensors, state)
         self.processes.wait()
 
     def _resume(self) -> None:
@@ -374,6 +299,7 @@ class Training:
         try:
             self.stepper.load(tensors)
             self.progress = Progress.from_dict(state)
+            self.gradients.budget = int(state["budget"])
             mine = f"/{self.processes.rank}"
             noise = {
                 name.removesuffix(mine): value
@@ -403,9 +329,3 @@ class Training:
             "examples_per_second": round(state.examples / max(state.seconds, 1e-9), 1),
             "memory": peak_memory(),
         }
-
-
-def _base_divergence() -> Any:
-    from heads.base import Head
-
-    return Head.divergence

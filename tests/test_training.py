@@ -21,6 +21,7 @@ from clue_cli import console
 from clue_cli.contract import Answering
 from clue_cli.errors import RunError, UserError
 from clue_cli.evaluation import evaluate_run
+from clue_cli.gradients import Gradients
 from clue_cli.interruption import Interrupted
 from clue_cli.model import Model
 from clue_cli.record import Record
@@ -48,7 +49,7 @@ def gradients(training: Training) -> dict[str, torch.Tensor]:
     training.stepper.discard()
     training.model.train()
     torch.manual_seed(0)
-    _, weight = training._gradients(indices)
+    _, weight = training.gradients.add(indices)
     return {
         name: total.clone() / weight for name, total in zip(training.stepper.names, training.stepper.sums, strict=True)
     }
@@ -224,10 +225,10 @@ def test_a_signal_stops_after_the_step_and_the_run_continues(
     asked = request(task, tiny_encoder, tmp_path / "run", head)
     original, count = Training._step, iter(range(1, 1000))
 
-    def wrapped(self: Training, indices: Any) -> Any:
+    def wrapped(self: Training, *steps: Any) -> Any:
         if next(count) == step:
             os.kill(os.getpid(), signal.SIGTERM)
-        return original(self, indices)
+        return original(self, *steps)
 
     monkeypatch.setattr(Training, "_step", wrapped)
     with pytest.raises(Interrupted) as stopped:
@@ -244,7 +245,7 @@ def test_a_signal_stops_after_the_step_and_the_run_continues(
 def test_a_second_ctrl_c_stops_at_once(tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = []
 
-    def step(self: Training, indices: Any) -> Any:
+    def step(self: Training, *steps: Any) -> Any:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         done.append(1)
@@ -350,14 +351,14 @@ def test_a_continued_run_keeps_its_group_and_a_finished_one_is_not_continued(
 def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_last_good_checkpoint(
     tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, count = Training._backward, iter(range(1, 1000))
+    original, count = Gradients._backward, iter(range(1, 1000))
 
-    def wrapped(self: Training, features: Any) -> Any:
-        loss, weight = original(self, features)
-        return (float("nan") if next(count) == 5 else loss), weight
+    def wrapped(self: Gradients, batch: Any) -> Any:
+        loss, weight = original(self, batch)
+        return (loss * float("nan") if next(count) == 5 else loss), weight
 
     asked = request("tnews", tiny_encoder, tmp_path / "run")
-    monkeypatch.setattr(Training, "_backward", wrapped)
+    monkeypatch.setattr(Gradients, "_backward", wrapped)
     with pytest.raises(RunError, match="loss of step 5 is not finite") as error:
         train(asked)
     assert str(tmp_path / "run" / "last") in str(error.value)
@@ -377,9 +378,9 @@ def test_smaller_micro_batches_and_a_full_memory_give_the_same_gradients(
 ) -> None:
     job = prepare(request("cluener", tiny_encoder, tmp_path / "run", "globalpointer", options=STILL))
     expected = gradients(job)
-    job.progress.budget = 100
+    job.gradients.budget = 100
     assert close(expected, gradients(job))
-    job.progress.budget = 10_000
+    job.gradients.budget = 10_000
     sizes = []
 
     def forward(self: Model, batch: Any, *, want_loss: bool = False) -> Any:
@@ -407,7 +408,7 @@ def test_a_full_memory_ends_also_where_units_are_of_several_features(
     job.table.units = job.table.units // 2
     monkeypatch.setattr(Model, "forward", lambda *a, **k: (_ for _ in ()).throw(torch.OutOfMemoryError("none")))
     with pytest.raises(RunError, match="one example does not fit"):
-        job._gradients(np.arange(8))
+        job.gradients.add(np.arange(8))
 
 
 @pytest.mark.parametrize("budget", [40, 200])
@@ -416,21 +417,21 @@ def test_windows_are_cut_by_their_own_length(
 ) -> None:
     """Reading: the windows of a question may stand in different micro-batches; sum of gradients and loss stay."""
     whole, cut = (prepare(request("cmrc2018", tiny_encoder, tmp_path / name, options=STILL)) for name in "ab")
-    cut.progress.budget = budget
+    cut.gradients.budget = budget
     share = np.flatnonzero(whole.table.units < 6)
-    expected = whole._gradients(share)
-    assert len(share) > 12 and len(whole._micro_batches(share)) == 1
-    parts = cut._micro_batches(share)
+    expected = whole.gradients.add(share)
+    assert len(share) > 12 and len(whole.gradients.parts(share)) == 1
+    parts = cut.gradients.parts(share)
     assert sorted(i for part in parts for i in part) == share.tolist()
     assert all(len(part) * int(cut.table.lengths[part].max()) <= budget or len(part) == 1 for part in parts)
     longest = [int(cut.table.lengths[part].max()) for part in parts]
     assert len(parts) > 3 and longest == sorted(longest, reverse=True)
-    assert cut._gradients(share) == pytest.approx(expected, rel=1e-5)
+    assert cut.gradients.add(share) == pytest.approx(expected, rel=1e-5)
     found = ({n: s.clone() for n, s in zip(j.stepper.names, j.stepper.sums, strict=True)} for j in (whole, cut))
     assert close(*found)
     monkeypatch.setattr(Model, "forward", lambda *a, **k: (_ for _ in ()).throw(torch.OutOfMemoryError("none")))
     with pytest.raises(RunError, match="one example does not fit"):
-        cut._gradients(share)
+        cut.gradients.add(share)
 
 
 def test_gradient_checkpointing_changes_no_gradient(tiny_encoder: Path, tmp_path: Path) -> None:

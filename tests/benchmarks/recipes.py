@@ -19,7 +19,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common import cores, raw_lines, set_threads, show_machine, workplace
+from common import cores, set_threads, show_machine, workplace
+
+from clue_cli.sources import locate
 
 if TYPE_CHECKING:
     from clue_cli.record import Record
@@ -37,15 +39,33 @@ def is_kept_aside(task: str, line: str, share: float) -> bool:
 
 
 def split_train(task: Any, data: str | None, share: float, directory: Path) -> tuple[int, int]:
-    """Write train without the part kept aside, and that part as dev, under the official names; their rows."""
-    lines, _ = raw_lines(task, data, "train")
-    parts: dict[str, list[str]] = {"train": [], "dev": []}
-    for line in lines:
-        parts["dev" if is_kept_aside(task.name, line, share) else "train"].append(line)
+    """Write train without the part kept aside, and that part as dev, under the official names; their rows.
+
+    A row is a line, or an item of an official document (an article with all its questions). Schemas come along.
+    """
+    source, _ = locate(task.name, data, hub=task.hub)
     directory.mkdir(parents=True)
-    for split, rows in parts.items():
-        (directory / task.files[split][0]).write_text("".join(row + "\n" for row in rows), encoding="utf-8")
-    return len(parts["train"]), len(parts["dev"])
+    counts = {"train": 0, "dev": 0}
+    names = zip(task.files_of(source, "train"), task.files["dev"], strict=False)  # two to two, or the first of each
+    for name, dev in names:
+        document = source.document(name) if task.document and name.endswith(".json") else None
+        items = document["data"] if isinstance(document, dict) else document
+        texts = [line for _, line in source.lines(name)] if items is None else [json.dumps(item) for item in items]
+        parts: dict[str, list[str]] = {"train": [], "dev": []}
+        for text in texts:
+            parts["dev" if is_kept_aside(task.name, text, share) else "train"].append(text)
+        for split, target in (("train", name), ("dev", dev)):
+            listed = f"[{', '.join(parts[split])}]"
+            content = "".join(row + "\n" for row in parts[split])
+            if document is not None:
+                content = f'{{"data": {listed}}}' if isinstance(document, dict) else listed
+            (directory / target).write_text(content, encoding="utf-8")
+            counts[split] += len(parts[split])
+    for name in source.names():
+        if name.endswith("schema.json"):
+            with source.open_bytes(name) as stream:
+                (directory / Path(name).name).write_bytes(stream.read())
+    return counts["train"], counts["dev"]
 
 
 @dataclass

@@ -11,6 +11,10 @@ same rate and schedule. Three sides, each in a process of its own, take turns of
 
 All see the same examples once, in orders of their own; the loss at the end is that on the same held-out rows.
 Tokenising is done before the clock starts, on all sides.
+
+On a GPU (`--device cuda`) the peak of each side's memory is shown too, and its share of the card's matrix rate: 6
+operations a weight of the encoder and token with content, embeddings left out, against a large bf16 product measured
+in the same run.
 """
 
 from __future__ import annotations
@@ -74,6 +78,8 @@ def our_side(connection: Connection, plan: dict[str, Any]) -> None:
     def respond(message: Any) -> Any:
         if message == "loss":
             return our_loss(training)
+        if message == "memory":
+            return gpu_memory()
         begun, examples, tokens = time.perf_counter(), 0, 0
         for _ in range(message):
             indices = next(steps)
@@ -84,7 +90,31 @@ def our_side(connection: Connection, plan: dict[str, Any]) -> None:
             tokens += int(table.lengths[indices].sum())
         return time.perf_counter() - begun, examples, tokens
 
-    answer(connection, respond, f"precision {training.model.precision}, dropout {training.recipe.dropout}")
+    facts = f"precision {training.model.precision}, dropout {training.recipe.dropout}"
+    answer(connection, respond, (facts, training.model.encoder.parameters_without_embeddings))
+
+
+def gpu_memory() -> int:
+    """Bytes that torch held at most on the GPU of this process."""
+    import torch
+
+    return int(torch.cuda.max_memory_allocated())
+
+
+def matrix_rate(connection: Connection) -> None:
+    """The card's name, and operations a second of bf16 products of 8,192 x 8,192 matrices: the median of 20 after 5."""
+    import torch
+
+    a, b = (torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16) for _ in range(2))
+    events = [(torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)) for _ in range(25)]
+    for begin, end in events:
+        begin.record()
+        a @ b
+        end.record()
+    torch.cuda.synchronize()
+    times = sorted(begin.elapsed_time(end) for begin, end in events[5:])
+    facts = torch.cuda.get_device_name(), 2 * 8192**3 / (times[len(times) // 2] / 1000)
+    answer(connection, lambda message: None, facts)
 
 
 def our_loss(training: Any) -> float:
@@ -159,6 +189,7 @@ def trainer_side(connection: Connection, plan: dict[str, Any], tuned: bool) -> N
 
 def turn_taker(connection: Connection, sets: dict[str, Any], collate: Any, facts: str) -> Any:
     """The callback: waits for its turn, lets so many steps pass, reports the time; answers "loss"; None stops."""
+    import torch
     from transformers import TrainerCallback
 
     class Turns(TrainerCallback):
@@ -168,17 +199,20 @@ def turn_taker(connection: Connection, sets: dict[str, Any], collate: Any, facts
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             connection.send(facts)
-            self.wait(args, control, kwargs["model"])
+            self.wait(control, kwargs["model"])
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             self.left -= 1
             if not self.left:
+                if args.device.type == "cuda":
+                    torch.cuda.synchronize()
                 connection.send((time.perf_counter() - self.begun, self.given * args.per_device_train_batch_size, 0))
-                self.wait(args, control, kwargs["model"])
+                self.wait(control, kwargs["model"])
 
-        def wait(self, args: Any, control: Any, model: Any) -> None:
-            while (message := connection.recv()) == "loss":
-                connection.send(their_loss(model, sets["dev"].remove_columns("length"), collate))
+        def wait(self, control: Any, model: Any) -> None:
+            while (message := connection.recv()) in ("loss", "memory"):
+                dev = sets["dev"].remove_columns("length")
+                connection.send(gpu_memory() if message == "memory" else their_loss(model, dev, collate))
             if message is None:
                 control.should_training_stop = True
                 return
@@ -231,8 +265,8 @@ def plan_of(options: argparse.Namespace, work: Path) -> tuple[dict[str, Any], bo
     }, sample
 
 
-def measure(sides: list[Side], warmup: int, rounds: int, block: int) -> dict[str, dict[str, float]]:
-    """Seconds, examples and tokens of each side over all rounds, and its loss before and after."""
+def measure(sides: list[Side], warmup: int, rounds: int, block: int, *, gpu: bool) -> dict[str, dict[str, float]]:
+    """Seconds, examples, tokens and the peak of memory of each side over all rounds, its loss before and after."""
     losses = {side.name: side.ask("loss") for side in sides}
     for side in sides:
         if warmup:
@@ -244,20 +278,27 @@ def measure(sides: list[Side], warmup: int, rounds: int, block: int) -> dict[str
             for name, value in zip(("seconds", "examples", "tokens"), side.ask(block), strict=True):
                 totals[side.name][name] += value
     for side in sides:
+        totals[side.name]["memory"] = side.ask("memory") if gpu else 0.0
         totals[side.name]["after"] = side.ask("loss")
     return totals
 
 
-def show(totals: dict[str, dict[str, float]]) -> None:
+def show(totals: dict[str, dict[str, float]], weights: int, rate: float | None) -> None:
     mine = totals[OURS]
     speed = mine["examples"] / mine["seconds"]
-    print(f"  real tokens an example on clue's side {mine['tokens'] / mine['examples']:.1f}")
+    each = mine["tokens"] / mine["examples"]
+    print(f"  real tokens an example on clue's side {each:.1f}")
+    if rate is not None:
+        print(f"  the card multiplies bf16 matrices at {rate / 1e12:.0f} TFLOP/s")
     for name, side in totals.items():
         theirs = side["examples"] / side["seconds"]
         line = f"  {name:16} {theirs:8.1f} examples/s   held-out loss {side['before']:.4f} -> {side['after']:.4f}"
         if name != OURS:
             line += f"   clue: {speed / theirs:.2f} times, loss {mine['after'] - side['after']:+.4f}"
         print(line)
+        if rate is not None:
+            share = 6 * weights * each * theirs / rate
+            print(f"{'':18} {100 * share:.1f} % of the matrix rate, {side['memory'] / 1e9:.2f} GB at the peak")
 
 
 def main() -> None:
@@ -281,19 +322,26 @@ def main() -> None:
     set_threads(options.threads)
     with workplace() as work:
         plan, sample = plan_of(options, work)
+        gpu, card, rate = options.device.startswith("cuda"), [], None
+        if gpu:
+            product = Side("matrix product", matrix_rate)
+            name, rate = product.facts
+            card = [name]
+            product.end()
         sides = [
             Side(OURS, our_side, plan),
             Side("Trainer", trainer_side, plan, False),
             Side("Trainer, tuned", trainer_side, plan, True),
         ]
-        show_machine(f"{options.threads} threads", *(f"{side.name}: {side.facts}" for side in sides))
+        sides[0].facts, weights = sides[0].facts
+        show_machine(*card, f"{options.threads} threads", *(f"{side.name}: {side.facts}" for side in sides))
         what = "the shipped sample" if sample else "AFQMC"
         steps = f"{options.warmup} + {options.rounds} x {options.block} steps"
         print(f"{options.encoder}, {what}, batch {options.batch}, {steps}", flush=True)
-        totals = measure(sides, options.warmup, options.rounds, options.block)
+        totals = measure(sides, options.warmup, options.rounds, options.block, gpu=gpu)
         for side in sides:
             side.end()
-    show(totals)
+    show(totals, weights, rate)
 
 
 if __name__ == "__main__":
