@@ -25,6 +25,9 @@ TRAINING_TOKENS_CPU, TRAINING_TOKENS_DEVICE = 4096, 65_536
 """Padded tokens of one training micro-batch. A processor gains nothing from larger ones and needs memory for them; an
 accelerator is filled."""
 
+UNPINNED_BYTES = 65_536
+"""Size up to which CUDA copies from ordinary memory without waiting; pinning costs more there than it gains."""
+
 
 def steps_of_epoch(
     lengths: np.ndarray, units: np.ndarray, batch_size: int, *, seed: int, epoch: int
@@ -88,13 +91,19 @@ def share_of_process(indices: np.ndarray, units: np.ndarray, process: int, proce
     return share
 
 
-def collate(task: Task, features: Sequence[Feature], pad_id: int) -> dict[str, Tensor]:
+def collate(
+    task: Task, features: Sequence[Feature], pad_id: int, *, multiple: int = 1, most: int | None = None
+) -> dict[str, Tensor]:
     """Padded inputs, masks and targets of a batch, on the host.
+
+    L is the longest feature's length, rounded up to a multiple of `multiple`, but to no more than `most`.
 
     `input_ids` (B, L), `attention_mask` (B, L) bool, `token_type_ids` (B, L) where the encoder takes them,
     `text_mask` (B, L) bool where features carry offsets, `unit` (B,), and what `task.collate` adds.
     """
-    rows, longest = len(features), max(feature.length for feature in features)
+    rows, needed = len(features), max(feature.length for feature in features)
+    rounded = -(-needed // multiple) * multiple
+    longest = rounded if most is None else max(needed, min(rounded, most))
     arrays: dict[str, np.ndarray] = {"attention_mask": np.zeros((rows, longest), dtype=bool)}
     for name in features[0].inputs:
         arrays[name] = np.full((rows, longest), pad_id if name == "input_ids" else 0, dtype=np.int64)
@@ -117,10 +126,10 @@ def collate(task: Task, features: Sequence[Feature], pad_id: int) -> dict[str, T
 
 
 def to_device(batch: Mapping[str, Tensor], device: Any) -> dict[str, Tensor]:
-    """The batch on `device`, copied without waiting (which CUDA can only do from pinned memory)."""
+    """The batch on `device`, copied without waiting."""
     kind = torch.device(device).type
     if kind == "cpu":
         return dict(batch)
-    if kind == "cuda":
-        batch = {name: tensor.pin_memory() for name, tensor in batch.items()}
+    if kind == "cuda":  # which waits for larger copies unless they come from pinned memory
+        batch = {name: x.pin_memory() if x.nbytes > UNPINNED_BYTES else x for name, x in batch.items()}
     return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}

@@ -6,7 +6,6 @@ the host meanwhile: an accelerator waits for neither.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor
 
 from clue_cli import console
-from clue_cli.batching import TRAINING_TOKENS_CPU, TRAINING_TOKENS_DEVICE, collate, micro_batches, to_device
+from clue_cli.batching import TRAINING_TOKENS_CPU, TRAINING_TOKENS_DEVICE, micro_batches, to_device
 from clue_cli.checkpoint import random_state, restore_random_state
 from clue_cli.errors import RunError, UserError
 
@@ -90,8 +89,7 @@ class Gradients:
         return micro_batches(share.tolist(), lengths, units, self.budget)
 
     def _prepare(self, rows: list[int]) -> None:
-        features: Sequence[Any] = [self.table[i] for i in rows]
-        self._ahead = _Ahead(rows, collate(self.model.task, features, self.model.text_encoder.pad_id))
+        self._ahead = _Ahead(rows, self.model.laid_out([self.table[i] for i in rows]))
 
     def _part(self, rows: list[int]) -> Tensor:
         """Add the gradient of one micro-batch; its loss and weight (2,), on the device."""

@@ -28,6 +28,10 @@ from clue_cli.precision import choose_device, choose_precision, compute_in_bf16
 
 HEAD_WEIGHTS = "head.safetensors"
 
+MULTIPLE = 8
+"""Of padded lengths on an accelerator. Its matrix units like it, and there are few shapes: cuBLAS looks for the best
+kernel of each new one, which took half of a step of a base-size encoder."""
+
 if TYPE_CHECKING:
     from clue_cli.contract import Answering, Feature, Recipe, Task
     from clue_cli.encoders.loading import Encoder
@@ -45,6 +49,10 @@ class BaseModel:
     limits: Limits
     device: torch.device
     precision: str
+    hidden_size: int
+    multiple: int = 1
+    """Padded lengths are multiples of it, up to `most`."""
+    most: int | None = None
 
     @property
     def segments(self) -> str:
@@ -56,9 +64,13 @@ class BaseModel:
         """The threshold tuned for this run, None for the head's own."""
         return self.settings.threshold
 
+    def laid_out(self, features: Sequence[Feature]) -> dict[str, Tensor]:
+        """The features as padded tensors on the host."""
+        return collate(self.task, features, self.text_encoder.pad_id, multiple=self.multiple, most=self.most)
+
     def batch(self, features: Sequence[Feature]) -> dict[str, Tensor]:
         """The features as padded tensors on the model's device."""
-        return to_device(collate(self.task, features, self.text_encoder.pad_id), self.device)
+        return to_device(self.laid_out(features), self.device)
 
     def output(self, batch: Mapping[str, Tensor]) -> HeadOutput:
         """The head's scores for a batch."""
@@ -93,6 +105,7 @@ class Model(BaseModel, nn.Module):
         super().__init__()
         self.task, self.settings, self.text_encoder = task, settings, encoder.text_encoder
         self.encoder, self.head = encoder, head
+        self.hidden_size = encoder.hidden_size
         self.limits = Limits(settings.max_length, settings.overlap)
         self.device = torch.device("cpu")
         self.precision = "float32"
@@ -135,6 +148,9 @@ class Model(BaseModel, nn.Module):
         self.device = device if isinstance(device, torch.device) else choose_device(device)
         self.precision = choose_precision(precision, self.device)
         self.to(self.device)
+        if self.device.type != "cpu":
+            self.multiple = MULTIPLE
+            self.most = self.encoder.max_positions if self.encoder.positions_are_fixed else None
         if self.precision == "bf16":
             compute_in_bf16(self.encoder)
             if self.device.type == "cpu":

@@ -6,10 +6,13 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clue_cli.batching import WINDOW, micro_batches, share_of_process, steps_of_epoch
+from clue_cli.batching import WINDOW, collate, micro_batches, share_of_process, steps_of_epoch
+from clue_cli.contract import Feature
+from clue_cli.registry import find_task
 
 
 class Split(NamedTuple):
@@ -86,6 +89,16 @@ def test_the_shares_of_the_processes_are_the_step(split: Split, processes: int, 
         owners = [set(split.units[share].tolist()) for share in shares]
         assert sum(map(len, owners)) == len(set().union(*owners))
         assert max(map(len, owners)) - min(map(len, owners)) <= 1
+
+
+@pytest.mark.parametrize(("multiple", "most", "length"), [(1, None, 5), (4, None, 8), (8, 6, 6), (8, 3, 5), (5, 5, 5)])
+def test_lengths_are_rounded_up_as_far_as_the_encoder_reaches(multiple: int, most: int | None, length: int) -> None:
+    task = find_task("tnews")
+    inputs = [{"input_ids": list(range(1, size + 1))} for size in (5, 2)]
+    features = [Feature(item=i, unit=i, inputs=one, targets={"labels": 0}) for i, one in enumerate(inputs)]
+    batch = collate(task, features, 9, multiple=multiple, most=most)
+    assert batch["input_ids"].tolist() == [[*range(1, 6), *[9] * (length - 5)], [1, 2, *[9] * (length - 2)]]
+    assert batch["attention_mask"].sum(1).tolist() == [5, 2]
 
 
 def test_no_features_give_no_steps() -> None:

@@ -129,6 +129,7 @@ class _Pair(BaseModel):
         self.ours, self.theirs = ours, theirs
         self.task, self.head, self.settings, self.text_encoder = ours.task, ours.head, ours.settings, ours.text_encoder
         self.limits, self.device, self.precision = ours.limits, ours.device, ours.precision
+        self.hidden_size = ours.hidden_size
         self.seconds = {OURS: 0.0, THEIRS: 0.0}
         self._lock = threading.Lock()
 

@@ -45,6 +45,7 @@ class OnnxModel(BaseModel):
         self.limits = Limits(settings.max_length, settings.overlap)
         self.device = torch.device("cpu")
         self.precision = precision
+        self.hidden_size = hidden_size
         self.session = session
         self._inputs = [one.name for one in session.get_inputs()]
         self._form = _form(head, hidden_size)
