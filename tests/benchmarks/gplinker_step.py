@@ -121,7 +121,7 @@ def main() -> None:
     print(f"torch {torch.__version__}, {options.threads} threads, {options.device}, {kind}")
     print(f"EventGPLinker, {TYPES} types, encoder {options.encoder}, batch {options.batch} x {options.length}")
     for form, figures in found.items():
-        print(f"  {form:17} {figures['seconds']:8.2f} s a step, peak +{figures['megabytes']:7.0f} MB,"
+        print(f"  {form:17} {1000 * figures['seconds']:8.1f} ms a step, peak +{figures['megabytes']:7.0f} MB,"
               f" first loss {figures['loss']:.4f}")  # fmt: skip
     sparse, ours = (found[form] for form in FORMS)
     times = sparse["seconds"] / ours["seconds"]

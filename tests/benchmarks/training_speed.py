@@ -44,8 +44,14 @@ TASK = "afqmc"
 OURS = "clue"
 
 
-def our_side(connection: Connection, plan: dict[str, Any]) -> None:
-    """`clue`: the training that `clue train` prepares, a few steps at a time."""
+def our_side(connection: Connection, plans: list[dict[str, Any]]) -> None:
+    """`clue`, one plan after the other: the next one's facts are the answer to the end of the last."""
+    for plan in plans:
+        our_training(connection, plan)
+
+
+def our_training(connection: Connection, plan: dict[str, Any]) -> None:
+    """The training that `clue train` prepares, a few steps at a time."""
     from clue_cli import console
     from clue_cli.batching import steps_of_epoch
     from clue_cli.registry import find_task
@@ -73,7 +79,7 @@ def our_side(connection: Connection, plan: dict[str, Any]) -> None:
         )
     )
     table = training.table
-    steps = iter(steps_of_epoch(table.lengths, table.units, plan["batch"], seed=plan["seed"], epoch=0))
+    steps = steps_of_epoch(table.lengths, table.units, plan["batch"], seed=plan["seed"], epoch=0)
 
     def respond(message: Any) -> Any:
         if message == "loss":
@@ -82,9 +88,10 @@ def our_side(connection: Connection, plan: dict[str, Any]) -> None:
             return gpu_memory()
         begun, examples, tokens = time.perf_counter(), 0, 0
         for _ in range(message):
-            indices = next(steps)
+            done = training.progress.step
+            indices = steps[done]
             training.model.train()
-            training._step(indices)
+            training._step(indices, steps[done + 1] if done + 1 < len(steps) else None)
             training.progress.step += 1
             examples += len(indices)
             tokens += int(table.lengths[indices].sum())
@@ -95,10 +102,12 @@ def our_side(connection: Connection, plan: dict[str, Any]) -> None:
 
 
 def gpu_memory() -> int:
-    """Bytes that torch held at most on the GPU of this process."""
+    """Bytes that torch held at most on the GPU of this process since the last call."""
     import torch
 
-    return int(torch.cuda.max_memory_allocated())
+    peak = int(torch.cuda.max_memory_allocated())
+    torch.cuda.reset_peak_memory_stats()
+    return peak
 
 
 def matrix_rate(connection: Connection) -> None:
@@ -135,8 +144,14 @@ def our_loss(training: Any) -> float:
     return total / weight
 
 
-def trainer_side(connection: Connection, plan: dict[str, Any], tuned: bool) -> None:
-    """`transformers.Trainer`; a callback hands the turn back after as many steps as it was given."""
+def trainer_side(connection: Connection, plans: list[dict[str, Any]], tuned: bool) -> None:
+    """`transformers.Trainer`, as `our_side`."""
+    for plan in plans:
+        their_training(connection, plan, tuned)
+
+
+def their_training(connection: Connection, plan: dict[str, Any], tuned: bool) -> None:
+    """A callback hands the turn back after as many steps as it was given."""
     import torch
     from datasets import Dataset
     from transformers import (
@@ -237,8 +252,8 @@ def their_loss(model: Any, dev: Any, collate: Any) -> float:
     return total / len(dev)
 
 
-def plan_of(options: argparse.Namespace, work: Path) -> tuple[dict[str, Any], bool]:
-    """Writes the data and the encoder; what every side is told."""
+def plan_of(options: argparse.Namespace, batch: int, encoder: Path, work: Path) -> tuple[dict[str, Any], bool]:
+    """Writes the data for one size of batch; what every side is told."""
     from clue_cli.registry import find_task
 
     task = find_task(TASK)
@@ -249,13 +264,12 @@ def plan_of(options: argparse.Namespace, work: Path) -> tuple[dict[str, Any], bo
         import random
 
         random.Random(options.seed).shuffle(lines)
-    data = write_data(work / "data", repeated(lines, steps * options.batch), dev[: options.held_out])
-    encoder = encoder_directory(options.encoder, work, options.vocabulary)
+    data = write_data(work / "data", repeated(lines, steps * batch), dev[: options.held_out])
     return {
         "data": str(data),
         "encoder": str(encoder),
         "work": str(work),
-        "batch": options.batch,
+        "batch": batch,
         "rate": options.rate,
         "seed": options.seed,
         "dropout": options.dropout,
@@ -302,12 +316,15 @@ def show(totals: dict[str, dict[str, float]], weights: int, rate: float | None) 
 
 
 def main() -> None:
+    def sizes(text: str) -> list[int]:
+        return [int(part) for part in text.split(",")]
+
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--encoder", default="mini-zh", help="mini-zh, base (random weights), or a directory")
     parser.add_argument("--vocabulary", type=int, default=21_128, help="entries of the vocabulary of --encoder base")
     parser.add_argument("--data", help="AFQMC: directory or official zip; default: the shipped sample, repeated")
     parser.add_argument("--threads", type=int, default=cores())
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--batch", type=sizes, default=[32], metavar="N,...", help="one size after the other")
     parser.add_argument("--rate", type=float, help="learning rate; default 5e-4, with base 3e-5")
     parser.add_argument("--dropout", type=float, help="clue's; default: its recipe's")
     parser.add_argument("--precision", default="auto")
@@ -320,28 +337,33 @@ def main() -> None:
     options = parser.parse_args()
     options.rate = options.rate or (3e-5 if options.encoder == "base" else 5e-4)
     set_threads(options.threads)
+    gpu, card, rate = options.device.startswith("cuda"), [], None
     with workplace() as work:
-        plan, sample = plan_of(options, work)
-        gpu, card, rate = options.device.startswith("cuda"), [], None
+        encoder = encoder_directory(options.encoder, work, options.vocabulary)
+        made = [plan_of(options, batch, encoder, work / str(batch)) for batch in options.batch]
+        plans, sample = [plan for plan, _ in made], made[0][1]
         if gpu:
             product = Side("matrix product", matrix_rate)
             name, rate = product.facts
             card = [name]
             product.end()
         sides = [
-            Side(OURS, our_side, plan),
-            Side("Trainer", trainer_side, plan, False),
-            Side("Trainer, tuned", trainer_side, plan, True),
+            Side(OURS, our_side, plans),
+            Side("Trainer", trainer_side, plans, False),
+            Side("Trainer, tuned", trainer_side, plans, True),
         ]
         sides[0].facts, weights = sides[0].facts
         show_machine(*card, f"{options.threads} threads", *(f"{side.name}: {side.facts}" for side in sides))
         what = "the shipped sample" if sample else "AFQMC"
-        steps = f"{options.warmup} + {options.rounds} x {options.block} steps"
-        print(f"{options.encoder}, {what}, batch {options.batch}, {steps}", flush=True)
-        totals = measure(sides, options.warmup, options.rounds, options.block, gpu=gpu)
-        for side in sides:
-            side.end()
-    show(totals, weights, rate)
+        for number, batch in enumerate(options.batch):
+            steps = f"{options.warmup} + {options.rounds} x {options.block} steps"
+            print(f"{options.encoder}, {what}, batch {batch}, {steps}", flush=True)
+            show(measure(sides, options.warmup, options.rounds, options.block, gpu=gpu), weights, rate)
+            for side in sides:
+                if number + 1 < len(options.batch):
+                    side.ask(None)
+                else:
+                    side.end()
 
 
 if __name__ == "__main__":
