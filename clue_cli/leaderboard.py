@@ -17,8 +17,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from clue_cli.errors import UserError, did_you_mean
-from clue_cli.record import DataInfo, Record, Result
+from clue_cli.leaderboard_filters import Filters, check_filters
+from clue_cli.leaderboard_marks import cell_marks, newest_versions, run_marks
+from clue_cli.record import Record, Result
 from clue_cli.references import Reference, averages, references
 
 PUBLISHED_CHOICES = ("none", "main", "all")
@@ -31,9 +32,6 @@ KINDS = {
     "Relations and events": ("relations", "events"),
 }
 """The parts of a table of many tasks: title -> families of tasks; a family not named here is a part of its own."""
-
-SAMPLE = "shipped sample data, not the benchmark"
-UNOFFICIAL = "data files that are not the official ones"
 
 
 class Column(NamedTuple):
@@ -156,25 +154,6 @@ class Leaderboard:
         return theirs.score - ours.score < 1.96 * math.hypot(ours.uncertainty, theirs.uncertainty)
 
 
-@dataclass(frozen=True)
-class Filters:
-    """What the table is narrowed to; empty means all. Encoders match by a part of their name, in any case."""
-
-    tasks: tuple[str, ...] = ()
-    encoders: tuple[str, ...] = ()
-    heads: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ()
-    split: str = "dev"
-
-    def encoder_fits(self, name: str) -> bool:
-        """Whether one of the wished encoders is a part of `name`."""
-        return not self.encoders or any(wish.lower() in name.lower() for wish in self.encoders)
-
-    def split_fits(self, split: str) -> bool:
-        """`test` takes all versions of the test set: each is a split of its own, and its row says which."""
-        return split == self.split or (self.split == "test" and split.startswith("test"))
-
-
 def build(
     records: Sequence[Record],
     filters: Filters,
@@ -190,13 +169,13 @@ def build(
     """
     others = [] if published == "none" else references()
     families = {**(families or {}), **{record.task.name: record.task.family for record in records}}
-    _check_filters(records, references(), filters, families)
+    check_filters(filters, records, references(), families)
     left_out: Counter[str] = Counter()
     rows = _own_rows(records, filters, left_out)
     columns = list(dict.fromkeys(column for row in rows for column in row.cells))
     if not columns:
-        columns = list(dict.fromkeys(Column(r.task, r.metric) for r in others if _reference_fits(r, filters)))
-    shown = [r for r in others if _reference_fits(r, filters) and (published == "all" or r.main)]
+        columns = list(dict.fromkeys(Column(r.task, r.metric) for r in others if filters.reference_fits(r)))
+    shown = [r for r in others if filters.reference_fits(r) and (published == "all" or r.main)]
     reference_rows = _reference_rows(shown, set(columns), filters)
     for row in (*rows, *reference_rows):
         _add_averages(row)
@@ -229,28 +208,6 @@ def _parts(columns: Sequence[Column], named: Sequence[str], families: Mapping[st
     return list(parts.values())
 
 
-def _check_filters(
-    records: Sequence[Record], published: Sequence[Reference], filters: Filters, families: Mapping[str, str]
-) -> None:
-    """Refuse names that nothing has: an empty table would not say why it is empty."""
-    known = {
-        "task": {r.task.name for r in records} | {p.task for p in published} | set(families),
-        "metric": {m for r in records for m in r.metrics} | {p.metric for p in published},
-        "split": {s.split for r in records for s in r.results}
-        | {p.split for p in published if p.split != "unknown"}
-        | {"dev", "test"},
-    }
-    wishes = {"task": filters.tasks, "metric": filters.metrics, "split": (filters.split,)}
-    for what, names in wishes.items():
-        for name in names:
-            if name not in known[what]:
-                raise UserError(did_you_mean(name, known[what], what), where=f"--{what}")
-    heads = {r.head for r in records}
-    for head in filters.heads:
-        if heads and head not in heads:
-            raise UserError(did_you_mean(head, heads, "head"), where="--head")
-
-
 class _System(NamedTuple):
     """What runs of one row have in common; the weights' SHA-256 is empty where they are drawn anew for each seed."""
 
@@ -278,11 +235,11 @@ def _own_rows(records: Sequence[Record], filters: Filters, left_out: Counter[str
             "" if record.encoder.scratch else record.encoder.sha256,
             record.head,
             tuple(f"{key}={value}" for key, value in record.choices().items()),
-            _run_marks(record),
+            run_marks(record),
         )
         group = (record.group, None) if record.group is not None else (None, position)
         systems.setdefault(key, {}).setdefault(task, {}).setdefault(group, []).append(record)
-    versions = _versions(records)
+    versions = newest_versions(records)
     weights: dict[str, set[str]] = {}
     for system in systems:
         weights.setdefault(system.encoder, set()).add(system.weights)
@@ -329,7 +286,7 @@ def _cells(runs: Sequence[Record], filters: Filters, versions: Mapping[str, int]
             error=statistics.fmean(errors) if len(errors) == len(pairs) else None,
             items=pairs[0][1].items,
             seeds=tuple(record.seed for record, _ in pairs),
-            marks=_cell_marks(pairs, filters, versions),
+            marks=cell_marks(pairs, filters.split, versions),
         )
     return cells
 
@@ -337,76 +294,6 @@ def _cells(runs: Sequence[Record], filters: Filters, versions: Mapping[str, int]
 def _encoder_name(record: Record) -> str:
     name = record.encoder.name
     return f"{name} (scratch)" if record.encoder.scratch and "scratch" not in name else name
-
-
-def _data_marks(data: DataInfo) -> Iterator[str]:
-    if data.sample:
-        yield SAMPLE
-    elif any(not file.official for file in data.files):
-        yield UNOFFICIAL
-    if data.limit is not None:
-        yield f"trained on {data.limit:,} rows only (--limit)"
-
-
-def _run_marks(record: Record) -> tuple[str, ...]:
-    """What makes all figures of a run incomparable."""
-    marks = list(_data_marks(record.data))
-    if record.task.changed:
-        marks.append(f"own fields or labels: fields {', '.join(record.task.fields)}; {record.task.labels} labels")
-    if record.status != "finished":
-        marks.append(f"run {record.status}" if record.status != "running" else "run not finished")
-    return tuple(dict.fromkeys(marks))
-
-
-def _cell_marks(
-    pairs: Sequence[tuple[Record, Result]], filters: Filters, versions: Mapping[str, int]
-) -> tuple[str, ...]:
-    """What makes one figure incomparable."""
-    marks: list[str] = []
-    for record, result in pairs:
-        if result.data is not None:
-            own = set(_data_marks(record.data))
-            marks += [mark for mark in _data_marks(result.data) if mark not in own]
-        if (limit := (result.data or record.data).eval_limit) is not None:
-            marks.append(f"scored on {limit:,} rows only (--eval-limit)")
-        if result.threshold_origin == f"tuned on {result.split}":
-            marks.append(f"threshold tuned on {result.split} itself")
-        newest = versions[record.task.name]
-        if record.task.version != newest:
-            marks.append(f"version {record.task.version} of the task (newest {newest})")
-        if result.split != filters.split:
-            marks.append(f"split {result.split}")
-        if result.missing:
-            marks.append(f"{result.missing:,} rows without a prediction, counted as wrong")
-    return tuple(dict.fromkeys(marks))
-
-
-def marks_of(record: Record, result: Result) -> tuple[str, ...]:
-    """Everything that makes one figure of one run incomparable."""
-    versions = {record.task.name: record.task.version}
-    own = _cell_marks([(record, result)], Filters(split=result.split), versions)
-    return tuple(dict.fromkeys((*_run_marks(record), *own)))
-
-
-def _versions(records: Iterable[Record]) -> dict[str, int]:
-    newest: dict[str, int] = {}
-    for record in records:
-        newest[record.task.name] = max(record.task.version, newest.get(record.task.name, 0))
-    return newest
-
-
-def _reference_fits(reference: Reference, filters: Filters) -> bool:
-    def plain(name: str) -> str:
-        return "".join(character for character in name.lower() if character.isalnum())
-
-    return (
-        (not filters.tasks or reference.task in filters.tasks)
-        and (not filters.metrics or reference.metric in filters.metrics)
-        and filters.encoder_fits(reference.encoder)
-        # Published systems name a head only where they are one (CRF, GlobalPointer).
-        and (not filters.heads or plain(reference.system) in {plain(head) for head in filters.heads})
-        and filters.split_fits(reference.split)
-    )
 
 
 def _reference_rows(shown: Iterable[Reference], columns: set[Column], filters: Filters) -> list[Row]:

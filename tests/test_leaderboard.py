@@ -20,8 +20,10 @@ from typer.testing import CliRunner
 from clue_cli import console
 from clue_cli.commands.leaderboard import leaderboard_command
 from clue_cli.errors import UserError
-from clue_cli.leaderboard import SAMPLE, UNOFFICIAL, Column, Filters, Leaderboard, build
+from clue_cli.leaderboard import Column, Leaderboard, build
+from clue_cli.leaderboard_filters import Filters
 from clue_cli.leaderboard_formats import as_csv, as_document, as_html, as_markdown, as_text
+from clue_cli.leaderboard_marks import SAMPLE, UNOFFICIAL
 from clue_cli.record import DataInfo
 from clue_cli.records import find_records, read_records
 from clue_cli.references import averages, references

@@ -293,7 +293,8 @@ def test_text_has_contrast_in_light_and_dark() -> None:
 
 
 def test_the_leaderboard_has_the_same_style() -> None:
-    from clue_cli.leaderboard import Filters, build
+    from clue_cli.leaderboard import build
+    from clue_cli.leaderboard_filters import Filters
     from clue_cli.leaderboard_formats import as_html
     from tests.record_cases import make_record
 

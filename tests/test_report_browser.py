@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from clue_cli.leaderboard import Filters, build
+from clue_cli.leaderboard import build
+from clue_cli.leaderboard_filters import Filters
 from clue_cli.leaderboard_formats import as_html
 from clue_cli.report.page import report
 from tests.record_cases import make_record

@@ -59,7 +59,8 @@ def leaderboard_command(
     console.configure(quiet=quiet, color=False if no_color else None, json=json, debug=debug)
     from clue_cli.errors import UserError, did_you_mean
     from clue_cli.files import check_output
-    from clue_cli.leaderboard import PUBLISHED_CHOICES, Filters, build
+    from clue_cli.leaderboard import PUBLISHED_CHOICES, build
+    from clue_cli.leaderboard_filters import Filters
     from clue_cli.leaderboard_formats import FORMATS
     from clue_cli.records import find_records, read_records
     from clue_cli.registry import tasks

@@ -12,7 +12,7 @@ import numpy as np
 from clue_cli.comparison import Comparison, Scored, compare_scored, read_run
 from clue_cli.contract import Metric
 from clue_cli.errors import UserError, did_you_mean
-from clue_cli.leaderboard import marks_of
+from clue_cli.leaderboard_marks import marks_of
 from clue_cli.record import Record, Result
 from clue_cli.report.answers import Answers, Element, Form, read_answers
 from clue_cli.report.calibration import Calibration, calibration
