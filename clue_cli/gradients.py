@@ -17,6 +17,7 @@ from clue_cli import console
 from clue_cli.batching import TRAINING_TOKENS_CPU, TRAINING_TOKENS_DEVICE, micro_batches, to_device
 from clue_cli.checkpoint import random_state, restore_random_state
 from clue_cli.errors import RunError, UserError
+from clue_cli.precision import go_on_unrepeatable
 
 if TYPE_CHECKING:
     from clue_cli.contract import Recipe
@@ -66,20 +67,27 @@ class Gradients:
                 return loss, weight
             except torch.OutOfMemoryError as error:
                 reason = str(error)
+            except RuntimeError as error:
+                if not go_on_unrepeatable(error):
+                    raise
+                reason = ""
             # Outside the handler: its frames held the tensors that must go before the next try.
             self.stepper.discard()
-            if len(parts) == (len(share) if self.model.head.by_row else len(np.unique(self.table.units[share]))):
-                raise RunError(
-                    f"one example does not fit into the device's memory: {reason}", hint="a lower --max-length"
-                )
-            padded = max(len(part) * int(self.table.lengths[part].max()) for part in parts)
-            self.budget = min(self.budget, padded) // 2
-            if device.type == "cuda":
-                torch.cuda.empty_cache()
             restore_random_state(noise, device)
-            if not self._told:
-                console.message("out of device memory: going on with smaller micro-batches (the same examples a step)")
-                self._told = True
+            if reason:
+                self._use_less_memory(share, parts, reason)
+
+    def _use_less_memory(self, share: np.ndarray, parts: list[list[int]], reason: str) -> None:
+        """Halve the budget under what did not fit as `parts`; RunError where those were single units."""
+        if len(parts) == (len(share) if self.model.head.by_row else len(np.unique(self.table.units[share]))):
+            raise RunError(f"one example does not fit into the device's memory: {reason}", hint="a lower --max-length")
+        padded = max(len(part) * int(self.table.lengths[part].max()) for part in parts)
+        self.budget = min(self.budget, padded) // 2
+        if self.model.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if not self._told:
+            console.message("out of device memory: going on with smaller micro-batches (the same examples a step)")
+            self._told = True
 
     def parts(self, share: np.ndarray) -> list[list[int]]:
         """The micro-batches of a share: features by number."""

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from clue_cli import console
 from clue_cli.errors import UserError, did_you_mean
 
 PRECISIONS = ("auto", "bf16", "float32")
@@ -86,3 +87,17 @@ def make_repeatable(device: torch.device) -> None:
         torch.use_deterministic_algorithms(True)
         # Or every tensor that is made empty would be filled first, which finds mistakes and costs a kernel each.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def go_on_unrepeatable(error: RuntimeError) -> bool:
+    """Whether `error` says that an operation has no repeatable form on the device; such ones are used from then on.
+
+    The user is told: the run goes on, but the same command need not give the same bits.
+    """
+    strict = torch.are_deterministic_algorithms_enabled() and not torch.is_deterministic_algorithms_warn_only_enabled()
+    if not strict or "deterministic implementation" not in str(error):
+        return False
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    operation = str(error).split(maxsplit=1)[0]
+    console.warn(f"{operation} has no repeatable form on this device: another run of this command may give other bits")
+    return True

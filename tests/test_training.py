@@ -401,6 +401,33 @@ def test_smaller_micro_batches_and_a_full_memory_give_the_same_gradients(
         gradients(job)
 
 
+def test_an_operation_without_a_repeatable_form_is_told_and_used(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As on CUDA: strict until an operation refuses; the step is done again with the same noise."""
+    job = prepare(request("tnews", tiny_encoder, tmp_path / "run"))
+    expected = gradients(job)
+    original = Model.forward
+
+    def forward(self: Model, batch: Any, *, want_loss: bool = False) -> Any:
+        output = original(self, batch, want_loss=want_loss)
+        if not torch.is_deterministic_algorithms_warn_only_enabled():
+            raise RuntimeError("odd_kernel does not have a deterministic implementation, but you set ...")
+        return output
+
+    monkeypatch.setattr(Model, "forward", forward)
+    with pytest.raises(RuntimeError, match="odd_kernel"):  # nobody asked for the same bits: not ours to mend
+        gradients(job)
+    console.configure()
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert close(expected, gradients(job), 0)
+        assert close(expected, gradients(job), 0)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert capsys.readouterr().err.count("odd_kernel has no repeatable form") == 1
+
+
 def test_a_full_memory_ends_also_where_units_are_of_several_features(
     tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
