@@ -126,10 +126,8 @@ def collate(
 
 
 def to_device(batch: Mapping[str, Tensor], device: Any) -> dict[str, Tensor]:
-    """The batch on `device`, copied without waiting."""
-    kind = torch.device(device).type
-    if kind == "cpu":
-        return dict(batch)
-    if kind == "cuda":  # which waits for larger copies unless they come from pinned memory
-        batch = {name: x.pin_memory() if x.nbytes > UNPINNED_BYTES else x for name, x in batch.items()}
-    return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+    """The batch on `device`; CUDA copies it while the host goes on."""
+    if torch.device(device).type != "cuda":
+        return {name: tensor.to(device) for name, tensor in batch.items()}
+    pinned = {name: x.pin_memory() if x.nbytes > UNPINNED_BYTES else x for name, x in batch.items()}
+    return {name: tensor.to(device, non_blocking=True) for name, tensor in pinned.items()}

@@ -17,7 +17,7 @@ from clue_cli import console
 from clue_cli.batching import TRAINING_TOKENS_CPU, TRAINING_TOKENS_DEVICE, micro_batches, to_device
 from clue_cli.checkpoint import random_state, restore_random_state
 from clue_cli.errors import RunError, UserError
-from clue_cli.precision import go_on_unrepeatable
+from clue_cli.precision import go_on_unrepeatable, out_of_memory, release_memory
 
 if TYPE_CHECKING:
     from clue_cli.contract import Recipe
@@ -65,12 +65,10 @@ class Gradients:
                     self._prepare(self.parts(following)[0])
                 loss, weight = torch.stack(sums).cpu().double().sum(0).tolist()
                 return loss, weight
-            except torch.OutOfMemoryError as error:
-                reason = str(error)
             except RuntimeError as error:
-                if not go_on_unrepeatable(error):
+                reason = str(error) if out_of_memory(error) else ""
+                if not reason and not go_on_unrepeatable(error):
                     raise
-                reason = ""
             # Outside the handler: its frames held the tensors that must go before the next try.
             self.stepper.discard()
             restore_random_state(noise, device)
@@ -83,8 +81,7 @@ class Gradients:
             raise RunError(f"one example does not fit into the device's memory: {reason}", hint="a lower --max-length")
         padded = max(len(part) * int(self.table.lengths[part].max()) for part in parts)
         self.budget = min(self.budget, padded) // 2
-        if self.model.device.type == "cuda":
-            torch.cuda.empty_cache()
+        release_memory(self.model.device)
         if not self._told:
             console.message("out of device memory: going on with smaller micro-batches (the same examples a step)")
             self._told = True

@@ -89,6 +89,19 @@ def make_repeatable(device: torch.device) -> None:
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether `error` says that the device's memory came to an end (Apple's MPS has no type of error for it)."""
+    return isinstance(error, torch.OutOfMemoryError) or "MPS backend out of memory" in str(error)
+
+
+def release_memory(device: torch.device) -> None:
+    """Give back what torch keeps of a device's memory for later."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    if device.type == "mps":
+        torch.mps.empty_cache()
+
+
 def go_on_unrepeatable(error: RuntimeError) -> bool:
     """Whether `error` says that an operation has no repeatable form on the device; such ones are used from then on.
 

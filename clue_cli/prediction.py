@@ -284,11 +284,13 @@ class Predictor:
 
     def _compute(self, features: list[Feature], options: Answering) -> list[Any]:
         """Candidates of one batch, halved as often as the device's memory demands."""
-        import torch
+        from clue_cli.precision import out_of_memory
 
         try:
             return self.model.predict(features, options)
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
             reason = str(error)
         # Outside the handler: the exception's frames held the tensors that must go before the next try.
         halves = _halves(features)

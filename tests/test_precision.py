@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from clue_cli.errors import UserError
-from clue_cli.precision import choose_device, choose_precision, compute_in_bf16
+from clue_cli.precision import choose_device, choose_precision, compute_in_bf16, out_of_memory
 
 
 def test_devices_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,6 +43,12 @@ def test_precision_follows_the_request_or_the_hardware(monkeypatch: pytest.Monke
         monkeypatch.setattr("clue_cli.precision._cpu_has_bf16", lambda able=able: able)
         assert choose_precision(None, cpu) == choose_precision("auto", cpu) == ("bf16" if able else "float32")
     assert choose_precision(None, torch.device("mps")) == "float32"
+
+
+def test_the_end_of_a_devices_memory_is_known_by_type_or_words() -> None:
+    assert out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"))
+    assert out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 8 GB, max allowed: 9 GB)"))
+    assert not out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
 def test_bf16_leaves_embeddings_and_buffers_alone(tiny_encoder: Path) -> None:
