@@ -71,7 +71,8 @@ def modernbert(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     directory = tmp_path_factory.mktemp("modern") / "modern"
     own = json.loads((tiny_encoder / "config.json").read_text(encoding="utf-8"))
     config = ModernBertConfig(
-        vocab_size=own["vocab_size"], num_hidden_layers=2, hidden_size=32, num_attention_heads=2, intermediate_size=48,
+        vocab_size=own["vocab_size"], num_hidden_layers=2, hidden_size=32, num_attention_heads=2,
+        intermediate_size=480,  # enough matrices for eight bits to show in the size of the file
         local_attention=8, global_attn_every_n_layers=2, max_position_embeddings=128,
         pad_token_id=0, cls_token_id=2, sep_token_id=3, bos_token_id=2, eos_token_id=3,
     )  # fmt: skip

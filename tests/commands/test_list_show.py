@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
-from click.testing import Result
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
@@ -15,7 +15,8 @@ from clue_cli.commands.show import describe, show_command
 from clue_cli.errors import UserError
 from clue_cli.registry import find_task, tasks
 
-Run = Callable[..., Result]
+Run = Callable[..., Any]
+"""(What typer's runner gives comes from click, or from typer's own copy of it.)"""
 
 
 @pytest.fixture
