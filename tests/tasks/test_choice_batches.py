@@ -96,4 +96,4 @@ def test_gradients_do_not_depend_on_the_cut_or_the_processes(name: str, tiny_enc
         assert loss == pytest.approx(results[0][0], rel=1e-5)
         assert weight == results[0][1]
         # Choices of one question nearly cancel before training: what is left of rounding is absolute.
-        assert float((gradients - results[0][2]).norm()) < 1e-4 * max(float(results[0][2].norm()), 1e-2)
+        assert float((gradients - results[0][2]).norm()) < 1e-4 * max(float(results[0][2].norm()), 1e-1)
