@@ -401,6 +401,27 @@ def test_smaller_micro_batches_and_a_full_memory_give_the_same_gradients(
         gradients(job)
 
 
+def test_what_was_laid_out_ahead_is_used_for_its_own_rows_only(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = prepare(request("cluener", tiny_encoder, tmp_path / "run", options=STILL))
+    expected = gradients(job)
+    share, other = np.arange(16), np.arange(16, 32)
+    laid_out: list[int] = []
+    original = Model.laid_out
+
+    def count(self: Model, features: Any) -> Any:
+        laid_out.append(len(features))
+        return original(self, features)
+
+    monkeypatch.setattr(Model, "laid_out", count)
+    for ahead, times in ((share, 1), (other, 2)):
+        laid_out.clear()
+        job.gradients._prepare(job.gradients.parts(ahead)[0])
+        assert close(expected, gradients(job), 0)
+        assert laid_out == [16] * times
+
+
 def test_an_operation_without_a_repeatable_form_is_told_and_used(
     tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
