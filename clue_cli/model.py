@@ -30,7 +30,7 @@ HEAD_WEIGHTS = "head.safetensors"
 
 MULTIPLE = 8
 """Of padded lengths on an accelerator. Its matrix units like it, and there are few shapes: cuBLAS looks for the best
-kernel of each new one, which took half of a step of a base-size encoder."""
+kernel of each new one, and with lengths of all kinds matrix products took two fifths of the host's time for a step."""
 
 if TYPE_CHECKING:
     from clue_cli.contract import Answering, Feature, Recipe, Task
