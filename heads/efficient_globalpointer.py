@@ -63,4 +63,4 @@ class EfficientGlobalPointer(FactorisedScorer, Head):
         threshold = self.default_threshold if options.threshold is None else options.threshold
         with torch.no_grad():
             A, b, c = output.scores
-            return factorised_spans(A, b, c, batch["text_mask"], threshold, options.max_candidates)
+            return factorised_spans(A, b, c, batch["text_mask"], threshold, options.max_candidates).by_row()

@@ -86,7 +86,7 @@ class EventGPLinker(Head):
         scores: EventScores = output.scores
         with torch.no_grad(), full_precision(scores.spans.shared):
             most = min(options.max_candidates, MAX_SPANS)
-            spans = factorised_spans(*scores.spans, batch["text_mask"], threshold, most)
+            spans = factorised_spans(*scores.spans, batch["text_mask"], threshold, most).by_row()
             best = BestSpans(len(spans), MAX_LINKS, threshold, scores.heads.shared)
             device = scores.heads.shared.device
             for pairs in _pairs(spans, max(1, block_elements(device) // 8)):

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from heads.base import DecodeOptions, Head, HeadOutput, Spans, Triples
+from heads.base import DecodeOptions, Head, HeadOutput, Triples
 from heads.divergence import factorised_divergence
 from heads.factorised import FactorisedScorer, Factors
 from heads.layers import full_precision
-from heads.span_decode import BestSpans, factorised_spans
+from heads.span_decode import BestSpans, FoundSpans, factorised_spans
 from heads.span_loss import block_elements, factorised_span_loss, valid_pairs
 
 SUBJECT, OBJECT = 0, 1
@@ -119,17 +119,16 @@ class GPLinker(Head):
         scores: RelationScores = output.scores
         with torch.no_grad(), full_precision(scores.entities.shared):
             spans = factorised_spans(*scores.entities, batch["text_mask"], threshold, MAX_ENTITIES)
-            left_out = np.array([row.dropped for row in spans])
-            pairs = _paired(spans, scores.entities)
+            pairs = _paired(spans, scores.entities.shared.device)
             block = max(1, block_elements(pairs.row.device) // self.predicates)
             if len(pairs.row) > block:
                 pairs = _promising(pairs, scores, threshold)
             limit = min(options.max_candidates, MAX_TRIPLES)
-            best = BestSpans(len(spans), limit, threshold, scores.heads.shared)
+            best = BestSpans(len(spans.dropped), limit, threshold, scores.heads.shared)
             for low in range(0, len(pairs.row), block):
                 part = _Paired(*(column[low : low + block] for column in pairs))
                 _add_linked(best, part, low, scores, threshold)
-            return _triples(best, pairs, self.predicates, left_out)
+            return _triples(best, pairs, self.predicates, spans.dropped)
 
 
 def linked(triples: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -142,24 +141,20 @@ def linked(triples: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return torch.cat((subjects, objects)), heads, tails
 
 
-def _paired(found: list[Spans], entities: Factors) -> _Paired:
+def _paired(found: FoundSpans, device: torch.device) -> _Paired:
     """All pairs of a subject and an object of the same row."""
-    of_row = np.repeat(np.arange(len(found)), [len(spans.type) for spans in found])
-    type_, start, end = (np.concatenate([getattr(spans, name) for spans in found]) for name in ("type", "start", "end"))
-    subjects, objects = np.flatnonzero(type_ == SUBJECT), np.flatnonzero(type_ == OBJECT)
-    first_object = np.searchsorted(of_row[objects], np.arange(len(found) + 1))
-    partners = np.diff(first_object)[of_row[subjects]]
+    subjects, objects = np.flatnonzero(found.type == SUBJECT), np.flatnonzero(found.type == OBJECT)
+    first_object = np.searchsorted(found.row[objects], np.arange(len(found.dropped) + 1))
+    partners = np.diff(first_object)[found.row[subjects]]
     first = np.repeat(subjects, partners)
     # The number of a pair among those of its subject is that of the object in the row.
     number = np.arange(len(first)) - np.repeat(partners.cumsum() - partners, partners)
-    second = objects[first_object[of_row[first]] + number]
-    columns = (of_row[first], start[first], end[first], start[second], end[second])
-    listed = torch.from_numpy(np.stack(columns).astype(np.int64)).to(entities.shared.device)
-    rows, subject_start, subject_end, object_start, object_end = listed.unbind(0)
-    subject = entities.at(rows, torch.full_like(rows, SUBJECT), subject_start, subject_end)
-    object_ = entities.at(rows, torch.full_like(rows, OBJECT), object_start, object_end)
-    score = torch.minimum(subject, object_)
-    return _Paired(rows, subject_start, subject_end, object_start, object_end, score)
+    second = objects[first_object[found.row[first]] + number]
+    score = np.minimum(found.score[first], found.score[second])
+    columns = (
+        found.row[first], found.start[first], found.end[first], found.start[second], found.end[second], score
+    )  # fmt: skip
+    return _Paired(*(torch.from_numpy(column).to(device) for column in columns))
 
 
 def _promising(pairs: _Paired, scores: RelationScores, threshold: float) -> _Paired:

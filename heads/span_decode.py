@@ -6,7 +6,6 @@ An untrained model scores half of all pairs over the threshold. Scores are looke
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -49,22 +48,41 @@ class BestSpans:
             worst = (first + self.max_candidates - 1).clamp(max=len(score) - 1)
             self.bar = torch.where(counts >= self.max_candidates, score[worst], self.bar)
 
-    def spans(self, types: int, length: int) -> list[Spans]:
-        """The candidates of each row, best first (equal scores by type, start, end), on the host."""
+    def found(self, length: int) -> FoundSpans:
+        """The candidates on the host, whose codes are `(type * length + start) * length + end`."""
         row, code = self.row.cpu().numpy(), self.code.cpu().numpy()
         score = self.score.cpu().numpy()
         order = np.lexsort((code, -score, row))
-        row, code, score = row[order], code[order], score[order].astype(np.float32)
+        row, code, score = row[order], code[order], score[order]
+        kind, start, end = code // (length * length), code // length % length, code % length
+        dropped = self.seen.cpu().numpy() - np.bincount(row, minlength=self.rows)
+        return FoundSpans(row, kind, start, end, score, dropped)
+
+
+class FoundSpans(NamedTuple):
+    """The spans of all rows, row by row, best first (equal scores by type, start, end): five arrays (K,).
+
+    `dropped` (B,): how many more of each row are over the threshold.
+    """
+
+    row: np.ndarray
+    type: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    score: np.ndarray
+    dropped: np.ndarray
+
+    def by_row(self) -> list[Spans]:
+        """The same as `Spans` of each row."""
+        score = self.score.astype(np.float32)
         # The loss is at its best where sigmoid(2 s) is the share of gold; tanh does not overflow.
         probability = ((1.0 + np.tanh(score.astype(np.float64))) / 2.0).astype(np.float32)
-        kind, start, end = code // (length * length), code // length % length, code % length
-        seen = self.seen.cpu().numpy()
-        borders = np.searchsorted(row, np.arange(self.rows + 1))
+        borders = np.searchsorted(self.row, np.arange(len(self.dropped) + 1)).tolist()
+        rows = map(slice, borders[:-1], borders[1:])
         return [
-            Spans(kind[low:high], start[low:high], end[low:high], score[low:high], probability[low:high],
-                  dropped=int(seen[number]) - (high - low))
-            for number, (low, high) in enumerate(itertools.pairwise(borders.tolist()))
-        ]  # fmt: skip
+            Spans(self.type[row], self.start[row], self.end[row], score[row], probability[row], dropped)
+            for row, dropped in zip(rows, self.dropped.tolist(), strict=True)
+        ]
 
 
 def dense_spans(
@@ -82,12 +100,12 @@ def dense_spans(
         row, kind, start, end = ((scores > best.bar[:, None, None, None]) & valid[:, None]).nonzero().unbind(1)
         if len(row):
             best.add(row, ((first + kind) * length + start) * length + end, scores[row, kind, start, end])
-    return [] if best is None else best.spans(types, length)
+    return [] if best is None else best.found(length).by_row()
 
 
 def factorised_spans(
     A: Tensor, b: Tensor, c: Tensor, text_mask: Tensor, threshold: float, max_candidates: int, *, ordered: bool = True
-) -> list[Spans]:
+) -> FoundSpans:
     """The same for the scores `A[i,j] + b[i,h] + c[j,h]`, without writing them out.
 
     A (B, L, L), b and c (B, L, H), text_mask (B, L) bool: spans start and end on text, with start <= end if `ordered`.
@@ -98,7 +116,7 @@ def factorised_spans(
     Where very many lines are promising (an untrained model), they are taken most promising first, until no other can
     hold a span better than the worst that is kept; the rest is only counted.
     """
-    rows, length, types = b.shape
+    rows, length, _ = b.shape
     with full_precision(A):
         top_a, type_bound = _bounds(A, b, c, text_mask, ordered)
         best, scores = BestSpans(rows, max_candidates, threshold, A), _LineScores(A, b, c, text_mask, ordered)
@@ -109,7 +127,7 @@ def factorised_spans(
         else:
             best.seen = scores.count_over(threshold)
             scores.add_best(best, top_a, most)
-    return best.spans(types, length)
+    return best.found(length)
 
 
 def _bounds(A: Tensor, b: Tensor, c: Tensor, text_mask: Tensor, ordered: bool) -> tuple[Tensor, Tensor]:

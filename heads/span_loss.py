@@ -74,7 +74,7 @@ def gold_list(spans: Tensor, valid: Tensor) -> Gold:
     code, order = torch.sort(((row * MOST_TYPES + kind) * length + start) * length + end)
     row, kind, start, end = spans[order].unbind(1)
     counts = valid[row, start, end]
-    counts[1:] &= code[1:] != code[:-1]
+    counts[1:].logical_and_(code[1:] != code[:-1])
     return Gold(row, kind, start, end, counts)
 
 
@@ -163,8 +163,8 @@ class _FactorisedLoss(torch.autograd.Function):
         with full_precision(A):
             gold = gold_list(spans, valid)
             lines, product = _all_spans(A, b, c, valid)
-            listed = _summed(_listed_lines(gold, product), A, c, valid)
-            lines.view(-1)[listed.place] = listed.inner + b[listed.row, listed.start, listed.kind]
+            listed, inner = _summed(_listed_lines(gold, product), product.A, c)
+            lines.view(-1)[listed.place] = inner.add_(b[listed.row, listed.start, listed.kind])
             peak = lines.amax(2, keepdim=True).clamp(min=0)
             shares = _exponential(lines.sub_(peak))
             total = shares.sum(2, keepdim=True).add_((-peak).exp())
@@ -174,25 +174,25 @@ class _FactorisedLoss(torch.autograd.Function):
                 shares.div_(total)
                 # What is taken explicitly has no part in the product; nothing is divided by a sum that underflowed.
                 ratio = torch.div(shares, product.U.clamp_(min=product.least), out=product.U)
-                ratio.view(-1)[listed.place] = 0
-                ctx.save_for_backward(A, c, valid, product.E, product.C, ratio, shares, pull, *gold, *listed)
+                ratio.view(-1).index_fill_(0, listed.place, 0)
+                ctx.save_for_backward(product.A, c, product.E, product.C, ratio, shares, pull, *gold, *listed)
             return total.log_().add_(peak).sum() + positive
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        A, c, valid, E, C, ratio, shares, pull, *lists = ctx.saved_tensors
+        A, c, E, C, ratio, shares, pull, *lists = ctx.saved_tensors
         gold, listed = Gold(*lists[:5]), _Listed(*lists[5:])
         types, length = C.shape[1:]
         with full_precision(A):
-            by_a = torch.bmm(ratio.transpose(1, 2), C).mul_(E).mul_(upstream)
-            by_b = shares * upstream
-            by_c = torch.bmm(ratio, E).mul_(C).mul_(upstream)
+            ratio, by_b = ratio * upstream, shares * upstream
+            by_a = torch.bmm(ratio.transpose(1, 2), C).mul_(E)
+            by_c = torch.bmm(ratio, E).mul_(C)
             weight = by_b.view(-1)[listed.place]
-            inner = torch.where(listed.inner > float("-inf"), listed.inner, 0)
-            whole = [(slice(None), listed.scores)]
-            for part, scores in whole if len(listed.scores) else _blocks(listed, A, c, valid):
-                share = _exponential(scores - inner[part, None]).mul_(weight[part, None])
+            whole = [(slice(None), listed.shares)]
+            again = ((part, _softmax(scores)[1]) for part, scores in _blocks(listed, A, c))
+            for part, shares in whole if len(listed.shares) else again:
+                share = shares * weight[part, None]
                 add_at(by_a.view(-1, length), listed.row[part] * length + listed.start[part], share)
                 add_at(by_c.view(-1, length), listed.row[part] * types + listed.kind[part], share)
             pull, group = pull * upstream, gold.row * types + gold.kind
@@ -211,12 +211,26 @@ def _exponential(x: Tensor) -> Tensor:
     return x.mul_(1 / math.log(2)).exp2_()
 
 
+def _softmax(x: Tensor) -> tuple[Tensor, Tensor]:
+    """`log sum_j exp(x[r,j])` (R,), -inf where there is nothing, and its gradient (R, L), 0 there; `x` is used up."""
+    peak = x.amax(1, keepdim=True).clamp_(min=torch.finfo(x.dtype).min)
+    shares = _exponential(x.sub_(peak))
+    total = shares.sum(1, keepdim=True)
+    return total.log().add_(peak).squeeze(1), shares.div_(total.clamp_(min=1))
+
+
+def _left_out(counts: Tensor, dtype: torch.dtype) -> Tensor:
+    """0 where `counts`, else inf: on a processor to subtract it is several times faster than to choose by a bool."""
+    return counts.view(torch.uint8).to(dtype).reciprocal_().sub_(1)
+
+
 class _Product(NamedTuple):
-    """exp(A) (B, L, L) and exp(c) (B, H, L), each without its peaks and 0 where nothing counts, and U (B, H, L).
+    """A (B, L, L), -inf where not valid; E, its, and C (B, H, L), c's exponentials without their peaks; U (B, H, L).
 
     `exists` (B, 1, L): whether a valid span starts there.
     """
 
+    A: Tensor
     E: Tensor
     C: Tensor
     U: Tensor
@@ -230,24 +244,23 @@ class _Product(NamedTuple):
 
 def _all_spans(A: Tensor, b: Tensor, c: Tensor, valid: Tensor) -> tuple[Tensor, _Product]:
     """`log sum_j exp(A[i,j] + b[i,h] + c[j,h])` over valid j, (B, H, L), -inf where there is none; what made it."""
-    E = torch.where(valid, A, float("-inf"))
-    peak_a, used = E.amax(2), E.amax(1) > float("-inf")
+    left_out, least = _left_out(valid, A.dtype), torch.finfo(A.dtype).min
+    A = torch.sub(A, left_out, out=left_out)
+    peak_a, used = A.amax(2), A.amax(1) > float("-inf")
     exists = peak_a > float("-inf")
-    peak_a = torch.where(exists, peak_a, 0)
-    _exponential(E.sub_(peak_a[..., None]))
-    C = c.transpose(1, 2).clone(memory_format=torch.contiguous_format).masked_fill_(~used[:, None], float("-inf"))
-    peak_c = C.amax(2, keepdim=True)
-    peak_c = torch.where(peak_c > float("-inf"), peak_c, 0)
+    E = _exponential(A - peak_a.clamp_(min=least)[..., None])
+    C = (c - _left_out(used, c.dtype)[..., None]).transpose(1, 2).contiguous()
+    peak_c = C.amax(2, keepdim=True).clamp_(min=least)
     _exponential(C.sub_(peak_c))
     U = torch.bmm(C, E.transpose(1, 2))
-    return U.log().add_(peak_a[:, None]).add_(peak_c).add_(b.transpose(1, 2)), _Product(E, C, U, exists[:, None])
+    return U.log().add_(peak_a[:, None]).add_(peak_c).add_(b.transpose(1, 2)), _Product(A, E, C, U, exists[:, None])
 
 
 class _Listed(NamedTuple):
     """R lines (row, type, start) that are summed explicitly, and their flat places (R,) in a tensor (B, H, L).
 
-    Entry k of `slot`, `end` (N,) leaves column `end[k]` out of line `slot[k]`, out of none if that is -1. `inner` (R,):
-    the logarithms of their sums over A and c; `scores` (R, L) what was summed, if it is one block, else (0, L).
+    Entry k of `slot`, `end` (N,) leaves column `end[k]` out of line `slot[k]`. `shares` (R, L): what part of the sum
+    over A and c each place is, if the lines are one block, else (0, L).
     """
 
     row: Tensor
@@ -256,8 +269,7 @@ class _Listed(NamedTuple):
     place: Tensor
     slot: Tensor
     end: Tensor
-    inner: Tensor
-    scores: Tensor
+    shares: Tensor
 
 
 def _listed_lines(gold: Gold, product: _Product) -> _Listed:
@@ -268,7 +280,7 @@ def _listed_lines(gold: Gold, product: _Product) -> _Listed:
     leads[1:] = place[1:] != place[:-1]
     low = product.exists & (product.U.amin(1, keepdim=True) <= product.least)
     count, some_lost = torch.stack((leads.sum(), low.any())).tolist()
-    slot = torch.where(gold.counts, leads.cumsum(0) - 1, -1)
+    slot = leads.cumsum(0) - 1
     place = place[torch.sort(leads, descending=True, stable=True).indices[:count]]
     if some_lost:
         sums = product.U
@@ -276,29 +288,29 @@ def _listed_lines(gold: Gold, product: _Product) -> _Listed:
         lost.view(-1)[place] = False
         place = torch.cat((place, lost.view(-1).nonzero().squeeze(1)))
     line, none = place // length, product.U.new_empty((0, length))
-    return _Listed(line // types, line % types, place % length, place, slot, gold.end, none[:, 0], none)
+    return _Listed(line // types, line % types, place % length, place, slot, gold.end, none)
 
 
-def _summed(listed: _Listed, A: Tensor, c: Tensor, valid: Tensor) -> _Listed:
-    """`listed` with its sums, and with its scores if they are one block."""
-    inner = [listed.inner]
-    for part, scores in _blocks(listed, A, c, valid):
-        inner.append(torch.logsumexp(scores, 1))
+def _summed(listed: _Listed, A: Tensor, c: Tensor) -> tuple[_Listed, Tensor]:
+    """`listed` with its shares if they are one block; the logarithms of the sums over A and c (R,)."""
+    inner = [listed.shares[:, 0]]
+    for part, scores in _blocks(listed, A, c):
+        total, shares = _softmax(scores)
+        inner.append(total)
         if part == slice(0, len(listed.place)):
-            listed = listed._replace(scores=scores)
-    return listed._replace(inner=torch.cat(inner))
+            listed = listed._replace(shares=shares)
+    return listed, torch.cat(inner)
 
 
-def _blocks(listed: _Listed, A: Tensor, c: Tensor, valid: Tensor) -> Iterator[tuple[slice, Tensor]]:
+def _blocks(listed: _Listed, A: Tensor, c: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """The scores `A[i,j] + c[j,h]` of the listed lines in blocks (r, L), -inf where j is not valid or left out."""
     length = A.shape[2]
     size = max(1, block_elements(A.device) // length)
     columns = c.transpose(1, 2)
     for low in range(0, len(listed.place), size):
         part = slice(low, min(low + size, len(listed.place)))
-        row, start = listed.row[part], listed.start[part]
-        counts = valid.new_zeros((len(row) + 1, length))  # the last takes what lies in other blocks
-        counts[:-1] = valid[row, start]
-        inside = (listed.slot >= low) & (listed.slot < part.stop)
-        counts[torch.where(inside, listed.slot - low, len(row)), listed.end] = False
-        yield part, torch.where(counts[:-1], A[row, start] + columns[row, listed.kind[part]], float("-inf"))
+        row = listed.row[part]
+        scores = A.new_empty((len(row) + 1, length))  # the last, also -1, takes what lies in other blocks
+        torch.add(A[row, listed.start[part]], columns[row, listed.kind[part]], out=scores[:-1])
+        scores[(listed.slot - low).clamp_(-1, len(row)), listed.end] = float("-inf")
+        yield part, scores[:-1]

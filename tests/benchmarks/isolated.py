@@ -1,4 +1,4 @@
-"""Measurements in processes of their own: time is the best of several, memory the growth of the process's peak."""
+"""Measurements in processes of their own: the times of several calls, memory as the growth of the process's peak."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def _highest() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
-def best_seconds(call: Callable[[], Any], *, repeats: int, at_least: float = 0.5, most: int = 200) -> float:
-    """The shortest of `repeats` calls, and of more until `at_least` seconds have gone by: short calls need many."""
-    begun, best, done = time.perf_counter(), float("inf"), 0
-    while done < repeats or (time.perf_counter() - begun < at_least and done < most):
+def seconds_of(call: Callable[[], Any], *, repeats: int, at_least: float = 0.5, most: int = 200) -> list[float]:
+    """The seconds of `repeats` calls, and of more until `at_least` seconds have gone by: short calls need many."""
+    begun, taken = time.perf_counter(), list[float]()
+    while len(taken) < repeats or (time.perf_counter() - begun < at_least and len(taken) < most):
         start = time.perf_counter()
         call()
-        best, done = min(best, time.perf_counter() - start), done + 1
-    return best
+        taken.append(time.perf_counter() - start)
+    return taken
 
 
 def in_process(script: str, *arguments: Any, pinned: bool = False) -> dict[str, Any]:

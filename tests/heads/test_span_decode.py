@@ -50,7 +50,7 @@ def test_exactly_the_best_spans_over_the_threshold(
     valid, scores = valid_pairs(mask, ordered=ordered), written_out(A, b, c)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(span_decode, "block_elements", lambda device: 4 * length)
-        factorised = factorised_spans(A, b, c, mask, threshold, limit, ordered=ordered)
+        factorised = factorised_spans(A, b, c, mask, threshold, limit, ordered=ordered).by_row()
     dense = dense_spans([(k, scores[:, k : k + 1]) for k in range(types)], types, valid, threshold, limit)
     for row in range(rows):
         over = {
@@ -70,7 +70,7 @@ def test_an_untrained_model_on_long_rows_stays_bounded() -> None:
     A, b, c, _ = draw(0, 2, 64, 500)
     mask = torch.ones(2, 64, dtype=torch.bool)
     valid = valid_pairs(mask)
-    first, second = factorised_spans(A, b, c, mask, 0.0, 100)
+    first, second = factorised_spans(A, b, c, mask, 0.0, 100).by_row()
     assert len(first.score) == len(second.score) == 100
     expected = written_out(A[:1], b[:1], c[:1])[0][valid[:1].expand(500, -1, -1)]
     assert first.score.tolist() == pytest.approx(expected.topk(100).values.tolist())
@@ -80,7 +80,7 @@ def test_an_untrained_model_on_long_rows_stays_bounded() -> None:
 def test_huge_scores_have_a_probability() -> None:
     A = torch.full((1, 2, 2), 1e4)
     zero = torch.zeros(1, 2, 1)
-    (spans,) = factorised_spans(A, zero, zero, torch.ones(1, 2, dtype=torch.bool), -1e9, 10)
+    (spans,) = factorised_spans(A, zero, zero, torch.ones(1, 2, dtype=torch.bool), -1e9, 10).by_row()
     assert spans.probability.tolist() == [1.0, 1.0, 1.0]
 
 
@@ -89,10 +89,11 @@ def test_what_stands_outside_the_text_does_not_matter(ordered: bool) -> None:
     """Not even what is no number."""
     A, b, c, _ = draw(3, 2, 6, 3)
     mask = torch.tensor([[False, True, True, True, False, False], [False, True, True, True, True, False]])
-    expected = factorised_spans(A, b, c, mask, 0.0, 100, ordered=ordered)
+    expected = factorised_spans(A, b, c, mask, 0.0, 100, ordered=ordered).by_row()
     for other in (1e30, -1e30, math.inf, math.nan):
         A[~(mask[:, :, None] & mask[:, None])] = other
         b[~mask] = c[~mask] = other
-        for before, after in zip(expected, factorised_spans(A, b, c, mask, 0.0, 100, ordered=ordered), strict=True):
+        again = factorised_spans(A, b, c, mask, 0.0, 100, ordered=ordered).by_row()
+        for before, after in zip(expected, again, strict=True):
             assert found(after) == found(before)
             assert after.dropped == before.dropped
