@@ -6,6 +6,7 @@ clue_cli.load("runs/tnews/...").predict(["今天股市大涨"])
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
     device: "cpu", "cuda", "mps"; None takes the best at hand. precision: "bf16" or "float32"; None takes bf16 where
     the hardware is fast at it; an export has its own. UserError where `run` is not a run's directory.
     """
+    # As the program does it; of use where torch has not been imported yet.
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     from clue_cli.prediction import Predictor
 
     return Predictor.load(run, device=device, precision=precision)

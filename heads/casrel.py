@@ -113,7 +113,7 @@ class CasRel(Head):
         place = np.searchsorted(codes, (triples[:, 0] * length + triples[:, 2]) * length + triples[:, 3])
         device = mask.device
         row, start, end = (torch.from_numpy(x).to(device) for x in draws[:3])
-        share = torch.from_numpy(draws.share).to(device, scores.normed.dtype)
+        share = torch.from_numpy(draws.share).to(scores.normed.dtype).to(device)
         conditions = self._conditions(scores.plain, row, start, end)
 
         def one(low: int, high: int, normed: Tensor, conditions: Tensor) -> Tensor:

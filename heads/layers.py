@@ -22,6 +22,11 @@ def apply_dense(layer: nn.Linear, x: Tensor) -> Tensor:
     return layer(x.to(layer.weight.dtype))  # type: ignore[no-any-return]
 
 
+def has_float64(device: torch.device) -> bool:
+    """Whether the device computes in float64; Apple's MPS raises a TypeError."""
+    return device.type != "mps"
+
+
 def full_precision(x: Tensor) -> torch.autocast:
     """A context in which autocast leaves matrix products on the device of `x` alone: for losses and scores."""
     return torch.autocast(device_type=x.device.type, enabled=False)

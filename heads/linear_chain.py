@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from heads.layers import full_precision
+from heads.layers import full_precision, has_float64
 
 
 def pack(mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -210,8 +210,7 @@ def _scan(emissions: Tensor, lengths: Tensor, transitions: Tensor, start: Tensor
     emissions = torch.where(mask[..., None], emissions, 0)
     spread = float(_spread(emissions, transitions, start, end))
     dtype = emissions.dtype
-    # (MPS has no float64.)
-    wider = [torch.float64] if dtype == torch.float32 and emissions.device.type != "mps" else []
+    wider = [torch.float64] if dtype == torch.float32 and has_float64(emissions.device) else []
     fitting = next((kind for kind in [dtype, *wider] if spread < _range(kind, tags)), None)
 
     positions = torch.arange(steps, device=lengths.device)

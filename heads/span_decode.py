@@ -259,5 +259,5 @@ class _LineScores(NamedTuple):
             for low in range(0, length, step):
                 starts, first = slice(low, low + step), low if self.ordered else 0
                 scores = (A[starts, first:, None] + self.c[row, first:]).add_(self.b[row, starts, None])
-                counts[row] += torch.gt(scores, threshold, out=scores).sum(dtype=torch.float64).long()
+                counts[row] += torch.gt(scores, threshold, out=scores).sum(2).long().sum()
         return counts

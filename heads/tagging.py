@@ -162,7 +162,7 @@ def path_spans(
     last = torch.arange(steps, device=tags.device) >= lengths[:, None] - 1
     stop = torch.where(last, 0, stop)
     host_tags, host_order = tags.cpu().numpy(), order.cpu().numpy()
-    host_first, host_onward, host_stop = (x.cpu().double().numpy() for x in (first, onward, stop))
+    host_first, host_onward, host_stop = (x.cpu().numpy().astype(np.float64) for x in (first, onward, stop))
     reached = host_onward.cumsum(1)
     spans = tags_to_spans(host_tags)
     row, _, start, end = spans.T
