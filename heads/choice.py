@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from heads.base import DecodeOptions, Head, HeadOutput, float32
 from heads.divergence import symmetric_divergence
-from heads.layers import apply_dense, dense
+from heads.layers import apply_dense, dense, stable_order
 
 
 class Table(NamedTuple):
@@ -73,7 +73,7 @@ def by_unit(values: Tensor, unit: Tensor, fill: float) -> Table:
     and its gradient are the same bits in every run, on every device.
     """
     sizes = torch.bincount(unit)
-    order = torch.argsort(unit, stable=True)
+    order = stable_order(unit)
     starts = sizes.cumsum(0) - sizes
     place = torch.empty_like(unit)
     place[order] = torch.arange(len(unit), device=unit.device) - starts[unit[order]]

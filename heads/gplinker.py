@@ -13,7 +13,7 @@ from torch import Tensor
 from heads.base import DecodeOptions, Head, HeadOutput, Triples
 from heads.divergence import factorised_divergence
 from heads.factorised import FactorisedScorer, Factors
-from heads.layers import full_precision
+from heads.layers import full_precision, stable_order
 from heads.span_decode import BestSpans, FoundSpans, factorised_spans
 from heads.span_loss import block_elements, factorised_span_loss, valid_pairs
 
@@ -170,7 +170,7 @@ def _promising(pairs: _Paired, scores: RelationScores, threshold: float) -> _Pai
         top_b, top_c = b.amax(2), c.amax(2)
         links = (A[pairs.row, first, second] + top_c[pairs.row, second]) + top_b[pairs.row, first]
         bound = torch.minimum(bound, links)
-    order = torch.sort(bound, descending=True, stable=True).indices
+    order = stable_order(bound, descending=True)
     return pairs.at(order[bound[order] > threshold])
 
 

@@ -27,6 +27,16 @@ def has_float64(device: torch.device) -> bool:
     return device.type != "mps"
 
 
+def stable_order(x: Tensor, *, dim: int = 0, descending: bool = False) -> Tensor:
+    """Indices that sort `x` along `dim`, equal values in their order, on the device of `x`.
+
+    On Apple's MPS the processor sorts: releases of its own sort gave wrong indices, without a message, for int64
+    (pytorch/pytorch#155560), for booleans (#184620) and for long lists (#183885).
+    """
+    at_hand = x.cpu() if x.device.type == "mps" else x
+    return torch.argsort(at_hand, dim=dim, descending=descending, stable=True).to(x.device)
+
+
 def full_precision(x: Tensor) -> torch.autocast:
     """A context in which autocast leaves matrix products on the device of `x` alone: for losses and scores."""
     return torch.autocast(device_type=x.device.type, enabled=False)

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from heads.layers import full_precision, has_float64
+from heads.layers import full_precision, has_float64, stable_order
 
 
 def pack(mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -32,7 +32,7 @@ def pack(mask: Tensor) -> tuple[Tensor, Tensor]:
 
     `x.gather(1, order)` packs a (B, L) tensor.
     """
-    return torch.argsort((~mask).to(torch.int8), dim=1, stable=True), mask.sum(1)
+    return stable_order((~mask).to(torch.int8), dim=1), mask.sum(1)
 
 
 def log_partition(emissions: Tensor, lengths: Tensor, transitions: Tensor, start: Tensor, end: Tensor) -> Tensor:

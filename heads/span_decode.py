@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from heads.base import Spans
-from heads.layers import full_precision
+from heads.layers import full_precision, stable_order
 from heads.span_loss import block_elements, valid_pairs
 
 MANY_BLOCKS = 4
@@ -36,8 +36,8 @@ class BestSpans:
     def add(self, row: Tensor, code: Tensor, score: Tensor) -> None:
         """Candidates that passed `bar`: row (M,), code (M,) int64 that names the span, score (M,)."""
         row, code, score = (torch.cat(pair) for pair in ((self.row, row), (self.code, code), (self.score, score)))
-        order = torch.sort(score, descending=True, stable=True).indices
-        order = order[torch.sort(row[order], stable=True).indices]
+        order = stable_order(score, descending=True)
+        order = order[stable_order(row[order])]
         row, code, score = row[order], code[order], score[order]
         counts = torch.bincount(row, minlength=self.rows)
         first = counts.cumsum(0) - counts
@@ -174,7 +174,7 @@ def suffix_maximum(x: Tensor) -> Tensor:
 
 def _sorted(lines: Tensor, bound: Tensor) -> Tensor:
     """The lines (M, 3), the most promising first: the bar of a row rises early."""
-    return lines[torch.sort(bound, descending=True, stable=True).indices]
+    return lines[stable_order(bound, descending=True)]
 
 
 class _LineScores(NamedTuple):

@@ -29,7 +29,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
-from heads.layers import add_at, full_precision
+from heads.layers import add_at, full_precision, stable_order
 
 MOST_TYPES = 2**20
 """Bound on the number of types: what sorting by one 63-bit integer leaves room for (500,000 rows of 4,096 tokens)."""
@@ -71,7 +71,9 @@ def gold_list(spans: Tensor, valid: Tensor) -> Gold:
     """Sorted gold spans of (N, 4); shapes do not depend on the values, so nothing waits for the device."""
     row, kind, start, end = spans.unbind(1)
     length = valid.shape[-1]
-    code, order = torch.sort(((row * MOST_TYPES + kind) * length + start) * length + end)
+    code = ((row * MOST_TYPES + kind) * length + start) * length + end
+    order = stable_order(code)
+    code = code[order]
     row, kind, start, end = spans[order].unbind(1)
     counts = valid[row, start, end]
     counts[1:].logical_and_(code[1:] != code[:-1])
@@ -281,7 +283,7 @@ def _listed_lines(gold: Gold, product: _Product) -> _Listed:
     low = product.exists & (product.U.amin(1, keepdim=True) <= product.least)
     count, some_lost = torch.stack((leads.sum(), low.any())).tolist()
     slot = leads.cumsum(0) - 1
-    place = place[torch.sort(leads, descending=True, stable=True).indices[:count]]
+    place = place[stable_order(leads, descending=True)[:count]]
     if some_lost:
         sums = product.U
         lost = product.exists & (sums <= product.least)

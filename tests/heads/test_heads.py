@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -23,6 +27,7 @@ from heads.classification import Classification
 from heads.crf import CRFTagging
 from heads.efficient_globalpointer import EfficientGlobalPointer, Factors
 from heads.globalpointer import GlobalPointer, Projections
+from heads.layers import stable_order
 from heads.tagging import SoftmaxTagging
 from tests.heads.cases import CASES, RAGGED, SIZE, TYPES, Batch, batch_of, build, loss_of, part_of, span_rows
 
@@ -253,6 +258,23 @@ def test_nothing_needs_float64(kind: type[Head], scale: float, monkeypatch: pyte
             for threshold in (None, -1e9):
                 found = head.decode(first, batch, DecodeOptions(threshold=threshold if head.thresholded else None))
                 assert len(found) == len(CASES[kind].sizes)
+
+
+@given(
+    values=st.lists(st.integers(-3, 3)), descending=st.booleans(), dtype=st.sampled_from(["int64", "int8", "float32"])
+)
+def test_stable_order_leaves_equal_values_in_their_order(values: list[int], descending: bool, dtype: str) -> None:
+    wanted = sorted(range(len(values)), key=lambda place: -values[place] if descending else values[place])
+    x = torch.tensor(values, dtype=getattr(torch, dtype))
+    assert stable_order(x, descending=descending).tolist() == wanted
+    assert stable_order(torch.stack((x, x)), dim=1, descending=descending).tolist() == [wanted, wanted]
+
+
+def test_tensors_are_sorted_by_stable_order_only() -> None:
+    """torch's own sorting cannot be relied on everywhere: see there."""
+    sorting = re.compile(r"torch\.(arg|m)?sort\(|(?<!np)\.argsort\(")
+    sources = {path.name: path.read_text(encoding="utf-8") for path in Path(heads.__path__[0]).glob("*.py")}
+    assert {name for name, source in sources.items() if sorting.search(source)} == {"layers.py"}
 
 
 def test_globalpointer_in_blocks_of_types_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
