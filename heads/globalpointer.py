@@ -88,7 +88,7 @@ class GlobalPointer(Head):
         threshold = self.default_threshold if options.threshold is None else options.threshold
         with torch.no_grad():
             valid = valid_pairs(batch["text_mask"])
-            return dense_spans(_blocks(output.scores), self.types, valid, threshold, options.max_candidates)
+            return dense_spans(_blocks(output.scores), valid, threshold, options.max_candidates)
 
     def _loss(self, scores: Projections, batch: Mapping[str, Tensor]) -> Tensor:
         valid, spans = valid_pairs(batch["text_mask"]), batch["spans"]

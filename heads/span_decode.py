@@ -86,7 +86,7 @@ class FoundSpans(NamedTuple):
 
 
 def dense_spans(
-    blocks: Iterable[tuple[int, Tensor]], types: int, valid: Tensor, threshold: float, max_candidates: int
+    blocks: Iterable[tuple[int, Tensor]], valid: Tensor, threshold: float, max_candidates: int
 ) -> list[Spans]:
     """All valid spans that score over `threshold`, at most `max_candidates` a row, from blocks of types.
 

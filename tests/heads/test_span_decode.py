@@ -51,7 +51,7 @@ def test_exactly_the_best_spans_over_the_threshold(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(span_decode, "block_elements", lambda device: 4 * length)
         factorised = factorised_spans(A, b, c, mask, threshold, limit, ordered=ordered).by_row()
-    dense = dense_spans([(k, scores[:, k : k + 1]) for k in range(types)], types, valid, threshold, limit)
+    dense = dense_spans([(k, scores[:, k : k + 1]) for k in range(types)], valid, threshold, limit)
     for row in range(rows):
         over = {
             (kind, i, j): scores[row, kind, i, j].item()
