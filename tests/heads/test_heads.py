@@ -5,29 +5,23 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import pkgutil
-import re
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 import heads
-from heads import globalpointer, linear_chain, span_decode
+from heads import globalpointer
 from heads.base import DecodeOptions, Head, HeadOutput
 from heads.classification import Classification
 from heads.crf import CRFTagging
 from heads.efficient_globalpointer import EfficientGlobalPointer, Factors
 from heads.globalpointer import GlobalPointer, Projections
-from heads.layers import stable_order
 from heads.tagging import SoftmaxTagging
 from tests.heads.cases import CASES, RAGGED, SIZE, TYPES, Batch, batch_of, build, loss_of, part_of, span_rows
 
@@ -227,54 +221,6 @@ def test_a_threshold_moves_the_answer(kind: type[Head]) -> None:
     assert head.thresholded
     assert sizes[0] == TYPES * (45 + 10)
     assert sizes[0] > sizes[1] == sizes[2] > sizes[3] == 0
-
-
-class NoFloat64(TorchDispatchMode):
-    """Refuses what Apple's MPS refuses. (What comes from NumPy as it is has not been sent to the device yet.)"""
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        for x in result if isinstance(result, (tuple, list)) else (result,):
-            if isinstance(x, Tensor) and x.dtype == torch.float64 and func is not torch.ops.aten.lift_fresh.default:
-                raise TypeError(f"{func} gives float64")
-        return result
-
-
-@every_head
-@pytest.mark.parametrize("scale", [1.0, 1e3])
-def test_nothing_needs_float64(kind: type[Head], scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Apple's MPS has none: loss, gradient, R-Drop's divergence, few and very many answers."""
-    monkeypatch.setattr(linear_chain, "has_float64", lambda device: False)
-    head, (hidden, batch) = build(kind), batch_of(kind)
-    hidden = {name: x.mul(scale).requires_grad_() for name, x in hidden.items()}
-    with NoFloat64():
-        first, second = (head(hidden, batch, want_loss=True) for _ in range(2))
-        loss = loss_of(first)
-        if kind.divergence is not Head.divergence:
-            loss = loss + head.divergence(first, second, batch)
-        loss.backward()
-        for blocks in (span_decode.MANY_BLOCKS, 0):
-            monkeypatch.setattr(span_decode, "MANY_BLOCKS", blocks)
-            for threshold in (None, -1e9):
-                found = head.decode(first, batch, DecodeOptions(threshold=threshold if head.thresholded else None))
-                assert len(found) == len(CASES[kind].sizes)
-
-
-@given(
-    values=st.lists(st.integers(-3, 3)), descending=st.booleans(), dtype=st.sampled_from(["int64", "int8", "float32"])
-)
-def test_stable_order_leaves_equal_values_in_their_order(values: list[int], descending: bool, dtype: str) -> None:
-    wanted = sorted(range(len(values)), key=lambda place: -values[place] if descending else values[place])
-    x = torch.tensor(values, dtype=getattr(torch, dtype))
-    assert stable_order(x, descending=descending).tolist() == wanted
-    assert stable_order(torch.stack((x, x)), dim=1, descending=descending).tolist() == [wanted, wanted]
-
-
-def test_tensors_are_sorted_by_stable_order_only() -> None:
-    """torch's own sorting cannot be relied on everywhere: see there."""
-    sorting = re.compile(r"torch\.(arg|m)?sort\(|(?<!np)\.argsort\(")
-    sources = {path.name: path.read_text(encoding="utf-8") for path in Path(heads.__path__[0]).glob("*.py")}
-    assert {name for name, source in sources.items() if sorting.search(source)} == {"layers.py"}
 
 
 def test_globalpointer_in_blocks_of_types_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
