@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["load"]
 
+# What Apple's GPUs have no code for is computed on the processor, with a warning; read when torch is imported.
+os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+
 
 def load(run: str | Path, *, device: str | None = None, precision: str | None = None) -> Predictor:
     """A run's model, or an export's, ready to answer: `load(RUN).predict([...])` gives what `clue predict RUN` does.
@@ -22,8 +25,6 @@ def load(run: str | Path, *, device: str | None = None, precision: str | None = 
     device: "cpu", "cuda", "mps"; None takes the best at hand. precision: "bf16" or "float32"; None takes bf16 where
     the hardware is fast at it; an export has its own. UserError where `run` is not a run's directory.
     """
-    # As the program does it; of use where torch has not been imported yet.
-    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     from clue_cli.prediction import Predictor
 
     return Predictor.load(run, device=device, precision=precision)

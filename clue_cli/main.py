@@ -91,8 +91,6 @@ def _root(
     ] = False,
 ) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    # What Apple's GPUs have no code for is computed on the processor, with a warning; read when torch is imported.
-    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -150,11 +150,10 @@ def _paired(found: FoundSpans, device: torch.device) -> _Paired:
     # The number of a pair among those of its subject is that of the object in the row.
     number = np.arange(len(first)) - np.repeat(partners.cumsum() - partners, partners)
     second = objects[first_object[found.row[first]] + number]
+    places = np.stack((found.row[first], found.start[first], found.end[first], found.start[second], found.end[second]))
     score = np.minimum(found.score[first], found.score[second])
-    columns = (
-        found.row[first], found.start[first], found.end[first], found.start[second], found.end[second], score
-    )  # fmt: skip
-    return _Paired(*(torch.from_numpy(column).to(device) for column in columns))
+    columns = (*torch.from_numpy(places).to(device), torch.from_numpy(score).to(device))
+    return _Paired(*columns)
 
 
 def _promising(pairs: _Paired, scores: RelationScores, threshold: float) -> _Paired:
