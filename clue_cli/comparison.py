@@ -21,15 +21,15 @@ from clue_cli.errors import UserError, did_you_mean
 from clue_cli.model_settings import read_settings
 from clue_cli.record import Record
 from clue_cli.registry import restore_task
-from clue_cli.scoring import make_metric
-from clue_cli.significance import Paired, compare, holm, seeds_needed
+from clue_cli.scoring import by_cluster, make_metric
+from clue_cli.significance import Paired, compare, figure_of, holm, seeds_needed
 
 
 @dataclass
 class Scored:
     """A run with what it answered on the split: `lines` by item, in the order of the data.
 
-    A line has number, id, texts (None in runs of older versions), gold, prediction and statistics.
+    A line has number, id, texts (None in runs of older versions), gold, prediction, statistics and clusters.
     """
 
     path: Path
@@ -49,6 +49,14 @@ class Scored:
             for name, amount in found.items():
                 matrix[row, columns[name]] = amount
         return matrix
+
+    def clusters(self, metric: Metric) -> np.ndarray:
+        """The cluster (n,) of every item under `metric`: the number of its first item."""
+        return np.array([(line["clusters"] or {}).get(metric.id, line["number"]) for line in self.lines])
+
+    def by_cluster(self, metric: Metric) -> np.ndarray:
+        """The statistics (C, K) of every cluster of items: what figures, errors and tests are made of."""
+        return by_cluster(metric, self.matrix(metric), self.clusters(metric))
 
 
 @dataclass(frozen=True)
@@ -102,13 +110,14 @@ class Seeds:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `clue compare` found."""
+    """What `clue compare` found: on `items` in `clusters` (mostly one an item), which are drawn and exchanged whole."""
 
     task: str
     metric: str
     primary: str
     split: str
     items: int
+    clusters: int
     resamples: int
     runs: list[System]
     pairs: list[Pair]
@@ -142,15 +151,15 @@ def compare_scored(
     if name not in first.task.metrics:
         raise UserError(did_you_mean(name, first.task.metrics, f"metric of task {first.task.name}"), where="--metric")
     chosen = make_metric(first.task, name)
-    matrices = [some.matrix(chosen) for some in scored]
-    if len(first.lines) < 2:
+    matrices = [some.by_cluster(chosen) for some in scored]
+    if len(matrices[0]) < 2:
         raise UserError("one item shows no difference between systems", where=str(first.path))
     found = [
         (i, j, compare(chosen, matrices[i], matrices[j], resamples=resamples))
         for i, j in itertools.combinations(range(len(scored)), 2)
     ]
     systems = [
-        System(_letter(i), some.name, str(some.path), _figure(chosen, matrix))
+        System(_letter(i), some.name, str(some.path), float(figure_of(chosen, matrix.sum(0))))
         for i, (some, matrix) in enumerate(zip(scored, matrices, strict=True))
     ]
     adjusted = holm([paired.p for _, _, paired in found])
@@ -160,17 +169,17 @@ def compare_scored(
             systems[j].letter,
             paired,
             p,
-            disagreements(chosen, scored[i], scored[j], matrices[i], matrices[j]),
+            disagreements(chosen, scored[i], scored[j]),
         )
         for (i, j, paired), p in zip(found, adjusted, strict=True)
     ]
     return Comparison(
-        first.task.name, chosen.id, chosen.primary, split, len(first.lines), resamples,
+        first.task.name, chosen.id, chosen.primary, split, len(first.lines), len(matrices[0]), resamples,
         systems, pairs, _by_seeds(scored, chosen),
     )  # fmt: skip
 
 
-LINE = ("number", "id", "texts", "gold", "prediction", "statistics")
+LINE = ("number", "id", "texts", "gold", "prediction", "statistics", "clusters")
 """What is read of a line of `predictions.<split>.jsonl`."""
 
 
@@ -231,11 +240,9 @@ def _name(scored: Sequence[Scored]) -> None:
         some.name = name
 
 
-def disagreements(
-    metric: Metric, first: Scored, second: Scored, ours: np.ndarray, theirs: np.ndarray
-) -> list[Disagreement]:
+def disagreements(metric: Metric, first: Scored, second: Scored) -> list[Disagreement]:
     """The items whose own figure differs, the largest differences first, then in the order of the data."""
-    left, right = (np.asarray(metric.result(some)[metric.primary], dtype=np.float64) for some in (ours, theirs))
+    left, right = (figure_of(metric, some.matrix(metric)) for some in (first, second))
     differing = np.flatnonzero(np.abs(left - right) > 1e-12)
     order = differing[np.argsort(-np.abs(left - right)[differing], kind="stable")]
     return [
@@ -262,11 +269,7 @@ def _by_seeds(scored: Sequence[Scored], metric: Metric) -> list[Seeds]:
 
 
 def _figures(runs: Iterable[Scored], metric: Metric) -> list[float]:
-    return [_figure(metric, run.matrix(metric)) for run in runs]
-
-
-def _figure(metric: Metric, matrix: np.ndarray) -> float:
-    return float(metric.result(matrix.sum(0))[metric.primary])
+    return [float(figure_of(metric, run.by_cluster(metric).sum(0))) for run in runs]
 
 
 def _letter(number: int) -> str:

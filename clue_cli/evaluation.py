@@ -7,7 +7,7 @@ The answers are those of `clue predict` (the same `Predictor` makes them), so th
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,20 +49,8 @@ class DevResult:
         """The scores as a record holds them."""
         from clue_cli.record import Result
 
-        return [
-            Result(
-                metric=name,
-                split=split,
-                primary=value.primary,
-                figures=dict(value.figures),
-                errors=dict(value.errors),
-                items=value.items,
-                per_label=list(value.per_label),
-                threshold=self.threshold,
-                threshold_origin=self.threshold_origin,
-            )
-            for name, value in self.scores.items()
-        ]
+        more = {"threshold": self.threshold, "threshold_origin": self.threshold_origin}
+        return [Result.of(value, split, **more) for value in self.scores.values()]
 
 
 def evaluate(model: BaseModel, examples: Sequence[Example], options: Answering | None = None) -> DevResult:
@@ -78,14 +66,21 @@ def evaluate(model: BaseModel, examples: Sequence[Example], options: Answering |
     options = options or predictor.answering()
     pairs = list(predictor.examples(examples, options))
     scores = {name: score(make_metric(model.task, name), pairs) for name in model.task.metrics}
+    merged = Tally()
+    for part in predictor.processes.gather(tally):
+        merged.merge(part)
     threshold = None
     if model.head.thresholded:
         threshold = model.head.default_threshold if options.threshold is None else options.threshold
-    return DevResult(model.task, pairs, scores, tally, threshold)
+    return DevResult(model.task, pairs, scores, merged, threshold)
 
 
 def write_predictions(path: Path, task: Task, result: DevResult) -> None:
-    """One JSON line an example: number, id, texts, gold, answer with scores, and its statistics under every metric."""
+    """One JSON line an example: number, id, texts, gold, answer with scores, and its statistics under every metric.
+
+    `clusters` has, by metric, the number of the first example of the same cluster, where that is another one.
+    """
+    first_of: dict[str, dict[Hashable, int]] = {name: {} for name in task.metrics}
     metrics = {name: make_metric(task, name) for name in task.metrics}
     options = Answering(threshold=result.threshold)
     with atomic_write(path) as file:
@@ -94,9 +89,12 @@ def write_predictions(path: Path, task: Task, result: DevResult) -> None:
             if example.gold is not None:
                 line["gold"] = task.gold_fields(example)
             line["prediction"] = task.answer_fields(example, prediction, options, probabilities=True)
-            line["statistics"] = {
-                name: item_statistics(metric, example, prediction) for name, metric in metrics.items()
-            }
+            line["statistics"] = {}
+            for name, metric in metrics.items() if example.gold is not None else ():
+                cluster, line["statistics"][name] = item_statistics(metric, example, prediction)
+                first = first_of[name].setdefault(cluster, example.number)
+                if first != example.number:
+                    line.setdefault("clusters", {})[name] = first
             file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
 
 

@@ -168,18 +168,27 @@ def collect(metric: Metric, pairs: Iterable[tuple[Example, Prediction | None]]) 
     Where the metric says so (`last_counts`), of several rows of one cluster only the last counts.
     """
     collected = Collected(Statistics(len(metric.columns)))
-    last_counts = getattr(metric, "last_counts", False)
     for example, prediction in pairs:
         if example.gold is None:
             collected.unlabelled += 1
             continue
         collected.items += 1
         collected.missing += prediction is None
-        for cluster, counts in metric.units(example, prediction):
-            if last_counts:
-                collected.statistics.rows.pop(cluster, None)
-            collected.statistics.add(cluster, counts)
+        add_units(collected.statistics, metric, example, prediction)
     return collected
+
+
+def last_counts(metric: Metric) -> bool:
+    """Whether of several rows of one cluster only the last counts."""
+    return bool(getattr(metric, "last_counts", False))
+
+
+def add_units(statistics: Statistics, metric: Metric, example: Example, prediction: Prediction | None) -> None:
+    """Add what one labelled example contributes."""
+    for cluster, counts in metric.units(example, prediction):
+        if last_counts(metric):
+            statistics.rows.pop(cluster, None)
+        statistics.add(cluster, counts)
 
 
 def finish(metric: Metric, collected: Collected) -> Score:
@@ -210,13 +219,35 @@ def score(metric: Metric, pairs: Iterable[tuple[Example, Prediction | None]]) ->
     return finish(metric, collect(metric, pairs))
 
 
-def item_statistics(metric: Metric, example: Example, prediction: Prediction | None) -> dict[str, float]:
-    """The statistics of one example by column name, zeros left out (for `predictions.dev.jsonl`); {} without gold."""
-    if example.gold is None:
-        return {}
+def item_statistics(
+    metric: Metric, example: Example, prediction: Prediction | None
+) -> tuple[Hashable, dict[str, float]]:
+    """The cluster of one labelled example and its statistics by column name, zeros left out.
+
+    An example with units in several clusters is one by itself: its number.
+    """
+    clusters: set[Hashable] = set()
     named: dict[str, float] = {}
-    for _, counts in metric.units(example, prediction):
+    for cluster, counts in metric.units(example, prediction):
+        clusters.add(cluster)
         for column, amount in counts.items():
             name = metric.columns[column]
             named[name] = named.get(name, 0.0) + amount
-    return {name: amount for name, amount in named.items() if amount}
+    cluster = clusters.pop() if len(clusters) == 1 else example.number
+    return cluster, {name: amount for name, amount in named.items() if amount}
+
+
+def by_cluster(metric: Metric, matrix: np.ndarray, clusters: np.ndarray) -> np.ndarray:
+    """The statistics (C, K) of clusters, in the order of their first items, from those of items.
+
+    matrix: (n, K), in the order of the data. clusters: (n,), equal for items of one cluster.
+    """
+    _, first, number = np.unique(clusters, return_index=True, return_inverse=True)
+    place = np.empty(len(first), dtype=np.int64)
+    place[np.argsort(first)] = np.arange(len(first))
+    sums = np.zeros((len(first), matrix.shape[1]))
+    if last_counts(metric):
+        sums[place[number]] = matrix  # of several items for one place NumPy keeps the last
+    else:
+        np.add.at(sums, place[number], matrix)
+    return sums

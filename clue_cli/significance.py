@@ -29,7 +29,7 @@ class Paired:
 
     difference: first minus second; low, high the bounds of its 95 % bootstrap interval; error its standard error.
     test:       "mcnemar" where every item is right or wrong, else "permutation"; p two-sided.
-    items:      items compared; `differing` those on which the figure of the item differs.
+    items:      items compared (clusters, where items come in such); `differing` those whose own figure differs.
     needed:     items that would show a difference of this size with 80 % power; None where there is none.
     """
 
@@ -51,9 +51,9 @@ def compare(metric: Metric, first: np.ndarray, second: np.ndarray, *, resamples:
     if first.shape != second.shape or len(first) < 2:
         raise ValueError(f"two or more paired items are needed, not {first.shape} and {second.shape}")
     random = np.random.default_rng(seed)
-    one, other = (float(_figure(metric, some.sum(0))) for some in (first, second))
+    one, other = (float(figure_of(metric, some.sum(0))) for some in (first, second))
     difference = one - other
-    right = [_figure(metric, some) for some in (first, second)]
+    right = [figure_of(metric, some) for some in (first, second)]
     low, high = bootstrap(metric, first, second, resamples=resamples, random=random)
     error = difference_error(metric, first, second)
     if all(_is_share(values, figure) for values, figure in zip(right, (one, other), strict=True)):
@@ -65,7 +65,8 @@ def compare(metric: Metric, first: np.ndarray, second: np.ndarray, *, resamples:
     return Paired(one, other, difference, low, high, error, test, p, len(first), differing, needed)
 
 
-def _figure(metric: Metric, sums: np.ndarray) -> np.ndarray:
+def figure_of(metric: Metric, sums: np.ndarray) -> np.ndarray:
+    """The primary figure (...) of summed statistics (..., K)."""
     return np.asarray(metric.result(sums)[metric.primary], dtype=np.float64)
 
 
@@ -98,14 +99,14 @@ def permutation(
     """
     middle, half = (first + second).sum(0) / 2, (first - second) / 2
     half = half[np.any(half != 0, axis=1)]
-    observed = abs(float(_figure(metric, middle + half.sum(0)) - _figure(metric, middle - half.sum(0))))
+    observed = abs(float(figure_of(metric, middle + half.sum(0)) - figure_of(metric, middle - half.sum(0))))
     if not len(half):
         return 1.0
     beyond = 0
     for count in _pieces(resamples, max(len(half), len(middle))):
         signs = random.integers(0, 2, size=(count, len(half)), dtype=np.int8).astype(np.float64) * 2 - 1
         moved = signs @ half
-        found = np.abs(_figure(metric, middle + moved) - _figure(metric, middle - moved))
+        found = np.abs(figure_of(metric, middle + moved) - figure_of(metric, middle - moved))
         # Exchanges that give the observed difference count, whatever their last digit is.
         beyond += int((found >= observed - 1e-12).sum())
     return (1 + beyond) / (1 + resamples)
@@ -124,7 +125,7 @@ def bootstrap(
     differences = []
     for count in _pieces(resamples, max(kinds.shape)):
         sums = random.multinomial(len(first), shares, size=count).astype(np.float64) @ kinds
-        differences.append(_figure(metric, sums[:, :columns]) - _figure(metric, sums[:, columns:]))
+        differences.append(figure_of(metric, sums[:, :columns]) - figure_of(metric, sums[:, columns:]))
     low, high = np.percentile(np.concatenate(differences), [100 * LEVEL / 2, 100 * (1 - LEVEL / 2)])
     return float(low), float(high)
 
@@ -132,7 +133,7 @@ def bootstrap(
 def difference_error(metric: Metric, first: np.ndarray, second: np.ndarray) -> float:
     """The standard error of the difference by the jackknife over items (see `scoring.jackknife`)."""
     n = len(first)
-    without = _figure(metric, first.sum(0) - first) - _figure(metric, second.sum(0) - second)
+    without = figure_of(metric, first.sum(0) - first) - figure_of(metric, second.sum(0) - second)
     return float(np.sqrt((n - 1) / n * np.square(without - without.mean()).sum()))
 
 

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from clue_cli.contract import Answering, Example, Prediction
+from clue_cli.contract import Answering, Example
 from clue_cli.errors import UserError
 from clue_cli.pipeline import Processes
 from clue_cli.prediction import Predictor
-from clue_cli.scoring import Statistics, make_metric
+from clue_cli.scoring import Statistics, add_units, make_metric
 
 if TYPE_CHECKING:
     from clue_cli.contract import Feature
@@ -83,7 +83,7 @@ def tune_threshold(model: BaseModel, examples: Sequence[Example], metric_id: str
         labelled += 1
         several: Any = answers
         for statistics, prediction in zip(sums, several, strict=True):
-            _add(statistics, metric, example, prediction)
+            add_units(statistics, metric, example, prediction)
     if not labelled:
         raise UserError("no row is labelled, so no threshold can be tuned", where="--tune-threshold")
     figures = tuple(
@@ -94,8 +94,3 @@ def tune_threshold(model: BaseModel, examples: Sequence[Example], metric_id: str
         key=lambda i: (figures[i][metric.primary], -abs(thresholds[i] - head.default_threshold)),
     )
     return Curve(metric.id, metric.primary, thresholds[best], thresholds, figures)
-
-
-def _add(statistics: Statistics, metric: Any, example: Example, prediction: Prediction) -> None:
-    for cluster, counts in metric.units(example, prediction):
-        statistics.add(cluster, counts)

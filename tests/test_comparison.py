@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from clue_cli.contract import FORMAT_VERSION
+from clue_cli.comparison import Scored
+from clue_cli.contract import FORMAT_VERSION, Example, Prediction, Tally
+from clue_cli.evaluation import DevResult, write_predictions
 from clue_cli.main import run
+from clue_cli.registry import find_task
+from clue_cli.scoring import make_metric, score
+from clue_cli.significance import difference_error, figure_of
+from clue_cli.sources import locate
 from tests.record_cases import make_record
 
 LABELS = ("0", "1")
@@ -54,6 +62,31 @@ def test_two_runs_are_compared_item_by_item(tmp_path: Path, capsys: pytest.Captu
     assert pair["paired"]["p"] == pytest.approx(2 * 0.5**4)
     assert [item["number"] for item in pair["disagreements"]] == [6, 7, 8, 9]
     assert pair["disagreements"][0] | {"first_figure": 1.0, "second_figure": 0.0} == pair["disagreements"][0]
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("c3", 0), ("duie", ())])
+def test_items_of_one_cluster_are_drawn_together(name: str, wrong: Any, tmp_path: Path) -> None:
+    """Questions of one passage, rows of one text: figure and error are those of the score."""
+    task = find_task(name)
+    examples = list(task.read(locate(name, None)[0], "dev", Tally()))[:8]
+    pairs: list[tuple[Example, Prediction]] = []
+    for i, one in enumerate(examples):
+        texts = (examples[i // 2].texts[0] + "。" * (i // 2), *one.texts[1:])
+        example = dataclasses.replace(one, texts=texts, gold=1 if name == "c3" else one.gold)
+        pairs.append((example, Prediction(wrong if i in (0, 3, 4) else example.gold)))
+    metric = make_metric(task)
+    expected = score(metric, pairs)
+    write_predictions(tmp_path / "lines", task, DevResult(task, pairs, {}, Tally()))
+    lines = [json.loads(line) for line in (tmp_path / "lines").read_text("utf-8").splitlines()]
+    scored = Scored(tmp_path, make_record(name), task, [{"clusters": None, **line} for line in lines])
+    found = scored.by_cluster(metric)
+    assert len(found) == expected.clusters == 4
+    assert 0 < expected.figure < 1
+    assert float(figure_of(metric, found.sum(0))) == pytest.approx(expected.figure)
+    nothing = np.zeros_like(found)
+    assert expected.errors[metric.primary] == pytest.approx(difference_error(metric, found, nothing))
+    assert expected.statistics is not None
+    assert sorted(found.tolist()) == sorted(np.concatenate(list(expected.statistics.chunks())).tolist())
 
 
 def test_several_runs_are_compared_in_pairs_with_corrected_p(

@@ -237,7 +237,7 @@ def test_slices_are_scored_by_themselves() -> None:
     assert all_right(metric, matrix).tolist() == right
     items = [answers_of(line, frozenset("01")) for line in lines]
     lengths = [len(line["texts"][0]) for line in lines]
-    by_length, by_gold = slices(metric, matrix, items, lengths)
+    by_length, by_gold = slices(metric, matrix, np.arange(20), items, lengths)
     assert [one.name for one in by_length.slices] == ["0 to 15", "16 to 31", "32 to 63"]
     assert sum(one.items for one in by_length.slices) == 20
     first = by_length.slices[0]

@@ -148,8 +148,10 @@ def test_statistics_refuse_what_is_not_theirs() -> None:
 
 def test_item_statistics_name_their_columns() -> None:
     metric = Accuracy(LABELS)
-    assert scoring.item_statistics(metric, row(0, "a"), Prediction("b")) == {"predicted:b": 1.0, "gold:a": 1.0}
-    assert scoring.item_statistics(metric, row(0, None), Prediction("b")) == {}
+    assert scoring.item_statistics(metric, row(0, "a"), Prediction("b")) == (
+        0,
+        {"predicted:b": 1.0, "gold:a": 1.0},
+    )
 
 
 def test_metrics_are_made_by_id_with_the_labels_of_the_task() -> None:
@@ -159,3 +161,16 @@ def test_metrics_are_made_by_id_with_the_labels_of_the_task() -> None:
     assert scoring.make_metric(CLUENER, "span:micro_f1").id == "span:micro_f1"
     with pytest.raises(UserError, match=r"did you mean cluener:official.*"):
         scoring.make_metric(CLUENER, "cluener:oficial")
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), max_size=12), st.booleans())
+def test_statistics_by_cluster_are_those_of_a_score(rows: list[tuple[int, int]], last: bool) -> None:
+    metric = Accuracy(LABELS)
+    metric.last_counts = last  # type: ignore[attr-defined]
+    expected: dict[int, list[float]] = {}
+    for cluster, amount in rows:
+        before = [0.0, 0.0] if last or cluster not in expected else expected[cluster]
+        expected[cluster] = [before[0] + amount, before[1] + 1]
+    matrix = np.array([[amount, 1] for _, amount in rows], dtype=float).reshape(-1, 2)
+    clusters = np.array([cluster for cluster, _ in rows], dtype=np.int64)
+    assert scoring.by_cluster(metric, matrix, clusters).tolist() == list(expected.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,12 @@ def test_a_head_without_a_threshold_has_none_to_tune(tiny_encoder: Path) -> None
     model, examples = model_and_dev("cluener", "softmax", tiny_encoder, 2)
     with pytest.raises(UserError, match="no threshold to tune"):
         tune_threshold(model, examples)
+
+
+def test_of_rows_with_one_text_the_last_counts_at_every_threshold(tiny_encoder: Path) -> None:
+    model, examples = model_and_dev("duie", "gplinker", tiny_encoder, 3)
+    examples = [replace(example, texts=examples[0].texts) for example in examples[:2]] + examples[2:]
+    model.head.thresholds = (-90.0, 90.0)
+    curve = tune_threshold(model, examples)
+    for threshold, figures in zip(curve.thresholds, curve.figures, strict=True):
+        assert figures == evaluate(model, examples, Answering(threshold=threshold)).scores[curve.metric].figures

@@ -69,7 +69,8 @@ def _show_pairs(found: Comparison) -> None:
     from clue_cli.significance import LEVEL
 
     rows = [[one.letter, one.name, f"{100 * one.figure:.2f}"] for one in found.runs]
-    title = f"{found.task}, {found.split}: {found.metric} over {found.items:,} items"
+    together = "" if found.clusters == found.items else f" in {found.clusters:,} clusters"
+    title = f"{found.task}, {found.split}: {found.metric} over {found.items:,} items{together}"
     console.table(
         [console.Column("", fold=False), console.Column("run"), console.Column("%", right=True)], rows, title=title
     )
@@ -81,14 +82,17 @@ def _show_pairs(found: Comparison) -> None:
         verdict = "differ" if pair.adjusted < LEVEL else "not told apart"
         numbers = [f"{100 * p.difference:+.2f}", interval, _p(p.p), _p(pair.adjusted), needed]
         rows.append([f"{pair.first} - {pair.second}", *numbers, verdict])
-    right = [console.Column(name, right=True) for name in ("difference", "95 %", "p", "Holm", "items")]
+    unit = "clusters" if together else "items"
+    right = [console.Column(name, right=True) for name in ("difference", "95 %", "p", "Holm", f"{unit} needed")]
     console.result()
-    console.table([console.Column("pair", fold=False), *right, console.Column("")], rows)
+    console.table([console.Column("pair", fold=False), *right, console.Column("verdict")], rows)
     tests = sorted({pair.paired.test for pair in found.pairs})
     meaning = {"mcnemar": "McNemar's exact test", "permutation": f"{found.resamples:,} paired permutations"}
     console.result(
-        f"95 %: {found.resamples:,} paired bootstrap resamples of items. p: {' and '.join(meaning[t] for t in tests)}; "
-        "Holm: p corrected for the number of pairs. items: how many would show such a difference four times in five."
+        f"95 %: {found.resamples:,} paired bootstrap resamples of {unit}. "
+        f"p: {' and '.join(meaning[t] for t in tests)}; "
+        f"Holm: p corrected for the number of pairs. {unit} needed: so many would show such a difference four times in "
+        "five."
     )
 
 

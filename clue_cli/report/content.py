@@ -22,6 +22,7 @@ from clue_cli.report.errors import Errors, errors, shortened, shown_id
 from clue_cli.report.intervals import LabelFigures, by_label, labels_of
 from clue_cli.report.slices import Slices, all_right, figure_error, slices
 from clue_cli.scoring import make_metric
+from clue_cli.significance import figure_of
 
 
 @dataclass
@@ -59,6 +60,11 @@ class Run:
         return self.scored.matrix(self.metric)
 
     @cached_property
+    def by_cluster(self) -> np.ndarray:
+        """The statistics (C, K) of clusters of items."""
+        return self.scored.by_cluster(self.metric)
+
+    @cached_property
     def items(self) -> list[Answers]:
         """Gold and prediction of every item."""
         labels = frozenset(labels_of(self.metric.columns))
@@ -80,8 +86,9 @@ class Run:
         found = self.record.result(self.metric.id, self.split)
         if found is not None:
             return found
-        error = figure_error(self.metric, self.matrix)
-        figures = {name: float(np.asarray(value)) for name, value in self.metric.result(self.matrix.sum(0)).items()}
+        error = figure_error(self.metric, self.by_cluster)
+        totals = self.by_cluster.sum(0)
+        figures = {name: float(np.asarray(value)) for name, value in self.metric.result(totals).items()}
         errors = {} if error is None else {self.metric.primary: error}
         return Result(self.metric.id, self.split, self.metric.primary, figures, errors, len(self.matrix))
 
@@ -98,7 +105,7 @@ class Run:
     @property
     def by_lines(self) -> float | None:
         """The primary figure by the sums of the lines, where it is not the record's; None where it is."""
-        found = float(np.asarray(self.metric.result(self.matrix.sum(0))[self.metric.primary]))
+        found = float(figure_of(self.metric, self.by_cluster.sum(0)))
         return None if abs(found - self.figure) < 1e-9 else found
 
     @property
@@ -120,7 +127,7 @@ class Run:
     @cached_property
     def labels(self) -> list[LabelFigures]:
         """Figures by label; empty where the metric counts by none."""
-        return by_label(self.metric.columns, self.matrix) if labels_of(self.metric.columns) else []
+        return by_label(self.metric.columns, self.by_cluster) if labels_of(self.metric.columns) else []
 
     @cached_property
     def confusion(self) -> Confusion | None:
@@ -147,7 +154,7 @@ class Run:
     def slices(self) -> list[Slices]:
         """The figure on parts of the split."""
         lengths = [sum(map(len, line["texts"])) for line in self.scored.lines] if self.has_texts else None
-        return list(slices(self.metric, self.matrix, self.items, lengths))
+        return list(slices(self.metric, self.matrix, self.scored.clusters(self.metric), self.items, lengths))
 
     def label_name(self, label: str | None) -> str:
         """A label with what it means, where the task says so."""

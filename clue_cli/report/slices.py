@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from clue_cli.contract import Metric
 from clue_cli.evaluation import LENGTHS
 from clue_cli.report.answers import Answers, Form
 from clue_cli.report.intervals import Interval, counts, labels_of, wilson
+from clue_cli.scoring import by_cluster
+from clue_cli.significance import figure_of
 
 MOST = 40
 """Slices of one table; those with the most items are kept."""
@@ -51,61 +54,62 @@ def all_right(metric: Metric, matrix: np.ndarray) -> np.ndarray:
     return figures > 1 - 1e-9
 
 
+class Judged(NamedTuple):
+    """What a metric says of every item: its statistics (n, K) and cluster (n,), and whether all of it is right."""
+
+    metric: Metric
+    matrix: np.ndarray
+    clusters: np.ndarray
+    right: np.ndarray
+
+
 def slices(
-    metric: Metric, matrix: np.ndarray, items: Sequence[Answers], lengths: Sequence[int] | None
+    metric: Metric, matrix: np.ndarray, clusters: np.ndarray, items: Sequence[Answers], lengths: Sequence[int] | None
 ) -> Iterator[Slices]:
     """All the ways to cut the split that these items allow; `lengths` in characters, None where texts are missing."""
-    right = all_right(metric, matrix)
+    judged = Judged(metric, matrix, clusters, all_right(metric, matrix))
     if lengths is not None:
         what = "characters of the text; all texts of an item together"
-        yield _binned("By length", what, np.array(lengths), LENGTHS, metric, matrix, right)
+        yield _binned("By length", what, np.array(lengths), LENGTHS, judged)
     labels = labels_of(metric.columns)
     if labels:
         gold = counts(metric.columns, matrix)["gold"] > 0
         members = [(label, gold[:, i]) for i, label in enumerate(labels) if gold[:, i].any()]
         members.sort(key=lambda one: -int(one[1].sum()))
-        found = tuple(_slice(label, chosen, metric, matrix, right) for label, chosen in members[:MOST])
+        found = tuple(_slice(label, chosen, judged) for label, chosen in members[:MOST])
         yield Slices("By label", "items whose gold holds the label", found, max(0, len(members) - MOST))
     if items and items[0].form in (Form.LIST, Form.BLANKS):
         amounts = np.array([len(answers.gold) for answers in items])
-        yield _binned("By amount", "elements that the gold of an item holds", amounts, AMOUNTS, metric, matrix, right)
+        yield _binned("By amount", "elements that the gold of an item holds", amounts, AMOUNTS, judged)
     if items and items[0].form is Form.PIECE:
         sizes = np.array([len(answers.gold[0].words) for answers in items])
         what = "characters of the gold answer; of several, the first"
-        yield _binned("By answer", what, sizes, (0, 1, 3, 5, 10, 20, 40), metric, matrix, right)
+        yield _binned("By answer", what, sizes, (0, 1, 3, 5, 10, 20, 40), judged)
 
 
-def _binned(
-    title: str,
-    what: str,
-    values: np.ndarray,
-    borders: Sequence[int],
-    metric: Metric,
-    matrix: np.ndarray,
-    right: np.ndarray,
-) -> Slices:
+def _binned(title: str, what: str, values: np.ndarray, borders: Sequence[int], judged: Judged) -> Slices:
     found = []
     for low, end in zip(borders, (*borders[1:], None), strict=True):
         chosen = (values >= low) & (True if end is None else values < end)
         if chosen.any():
             high = int(values[chosen].max()) if end is None else end - 1
             name = f"{low:,}" if high == low else f"{low:,} to {high:,}"
-            found.append(_slice(name, chosen, metric, matrix, right))
+            found.append(_slice(name, chosen, judged))
     return Slices(title, what, tuple(found))
 
 
-def _slice(name: str, chosen: np.ndarray, metric: Metric, matrix: np.ndarray, right: np.ndarray) -> Slice:
-    part = matrix[chosen]
-    figure = float(np.asarray(metric.result(part.sum(0))[metric.primary]))
-    share = wilson(float(right[chosen].sum()), len(part))
+def _slice(name: str, chosen: np.ndarray, judged: Judged) -> Slice:
+    part = by_cluster(judged.metric, judged.matrix[chosen], judged.clusters[chosen])
+    share = wilson(float(judged.right[chosen].sum()), int(chosen.sum()))
     assert share is not None  # no slice is empty
-    return Slice(name, len(part), figure, figure_error(metric, part), share)
+    figure = float(figure_of(judged.metric, part.sum(0)))
+    return Slice(name, int(chosen.sum()), figure, figure_error(judged.metric, part), share)
 
 
 def figure_error(metric: Metric, matrix: np.ndarray) -> float | None:
-    """The standard error of the primary figure by the jackknife over items; None for fewer than two."""
+    """The standard error of the primary figure by the jackknife over the rows (n, K); None for fewer than two."""
     n = len(matrix)
     if n < 2:
         return None
-    without = np.asarray(metric.result(matrix.sum(0) - matrix)[metric.primary], dtype=np.float64)
+    without = figure_of(metric, matrix.sum(0) - matrix)
     return float(np.sqrt((n - 1) / n * np.square(without - without.mean()).sum()))
