@@ -20,7 +20,7 @@ from typing import NamedTuple
 from clue_cli.leaderboard_filters import Filters, check_filters
 from clue_cli.leaderboard_marks import cell_marks, newest_versions, run_marks
 from clue_cli.record import Record, Result
-from clue_cli.references import Reference, averages, references
+from clue_cli.references import Reference, averages, entries, references
 
 PUBLISHED_CHOICES = ("none", "main", "all")
 """Which published figures stand beside ours: none, the best-known systems, or all of them."""
@@ -221,6 +221,7 @@ class _System(NamedTuple):
 def _own_rows(records: Sequence[Record], filters: Filters, left_out: Counter[str]) -> list[Row]:
     """Rows of runs: one for each system, more where a system has several groups of runs on a task."""
     systems: dict[_System, dict[str, dict[object, list[Record]]]] = {}
+    usual = Counter(record.precision for record in records).most_common(1)
     for position, record in enumerate(records):
         task, name = record.task.name, _encoder_name(record)
         if (filters.tasks and task not in filters.tasks) or not filters.encoder_fits(name):
@@ -234,7 +235,7 @@ def _own_rows(records: Sequence[Record], filters: Filters, left_out: Counter[str
             name,
             "" if record.encoder.scratch else record.encoder.sha256,
             record.head,
-            tuple(f"{key}={value}" for key, value in record.choices().items()),
+            _details(record, usual[0][0]),
             run_marks(record),
         )
         group = (record.group, None) if record.group is not None else (None, position)
@@ -257,6 +258,12 @@ def _own_rows(records: Sequence[Record], filters: Filters, left_out: Counter[str
                     row.cells.update(_cells(groups[line], filters, versions))
             rows.append(row)
     return rows
+
+
+def _details(record: Record, usual: str) -> tuple[str, ...]:
+    """What the user chose, and a precision that is not the `usual` one of the table."""
+    chosen = tuple(f"{key}={value}" for key, value in record.choices().items())
+    return chosen if record.precision == usual else (*chosen, f"precision={record.precision}")
 
 
 def _results(record: Record, filters: Filters) -> Iterator[Result]:
@@ -323,11 +330,16 @@ def _lift_marks(row: Row) -> None:
 
 
 def _add_averages(row: Row) -> None:
-    """The averages whose tasks the row has all, measured on one kind of split."""
+    """The averages whose tasks the row has all, measured on one kind of split and on the benchmark's own test sets."""
     for name, members in averages().items():
-        cells = [row.cells.get(Column(*member)) for member in members]
-        if all(cell is not None for cell in cells):
-            row.averages[name] = statistics.fmean(cell.score for cell in cells if cell is not None)
+        cells = [cell for member in members if (cell := row.cells.get(Column(*member))) is not None]
+        splits = {cell.split for cell in cells}
+        others = {split for _, split in entries()[name]} - {None}
+        if "test" in splits:  # beside the test sets of tasks that have only one
+            splits = (splits - {"test"}) or {"test"}
+        foreign = any(split.startswith("test") and split not in {"test", *others} for split in splits)
+        if len(cells) == len(members) and len(splits) == 1 and not foreign:
+            row.averages[name] = statistics.fmean(cell.score for cell in cells)
 
 
 def _rank(row: Row) -> tuple[object, ...]:

@@ -147,6 +147,8 @@ class Model(BaseModel, nn.Module):
         """Move to `device` (None: the best at hand) and compute in `precision` (None: the fastest); once only."""
         self.device = device if isinstance(device, torch.device) else choose_device(device)
         self.precision = choose_precision(precision, self.device)
+        if self.device == torch.device("cuda"):  # which one is meant is a matter of the thread: it is said here
+            self.device = torch.device("cuda", torch.cuda.current_device())
         self.to(self.device)
         if self.device.type != "cpu":
             self.multiple = MULTIPLE

@@ -75,6 +75,12 @@ def compute_in_bf16(encoder: nn.Module) -> None:
             module.register_forward_hook(_to_bf16)
 
 
+def use_in_thread(device: torch.device) -> None:
+    """Make `device` the one that CUDA means in this thread; each begins with the first, whatever the others use."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+
+
 def make_repeatable(device: torch.device) -> None:
     """Ask an accelerator for the same bits at every run.
 

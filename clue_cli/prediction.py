@@ -235,6 +235,9 @@ class Predictor:
         self, examples: Iterable[Example], options: Answering, answered: int, stop: threading.Event
     ) -> Iterator[tuple[_Lookahead, list[Prediction]]]:
         """Runs in the compute thread: look-aheads with their answers, everybody's, in order."""
+        from clue_cli.precision import use_in_thread
+
+        use_in_thread(self.model.device)
         rank, size = self.processes.rank, self.processes.size
         with (
             Workers(self.model.device.type) as workers,
@@ -293,7 +296,7 @@ class Predictor:
                 raise
             reason = str(error)
         # Outside the handler: the exception's frames held the tensors that must go before the next try.
-        halves = _halves(features)
+        halves = _halves(features, by_row=self.model.head.by_row)
         if halves is None:
             length = max(feature.length for feature in features)
             found = f"the device's memory does not hold a batch of {len(features)} x {length} tokens: {reason}"
@@ -307,9 +310,9 @@ class Predictor:
         return [candidate for half in halves for candidate in self._compute(half, options)]
 
 
-def _halves(features: list[Feature]) -> tuple[list[Feature], list[Feature]] | None:
-    """The batch in two, cut between units; None where it is one unit."""
-    cuts = [i for i in range(1, len(features)) if features[i].unit != features[i - 1].unit]
+def _halves(features: list[Feature], *, by_row: bool) -> tuple[list[Feature], list[Feature]] | None:
+    """The batch in two, cut between units or, `by_row`, anywhere; None where it cannot be cut."""
+    cuts = [i for i in range(1, len(features)) if by_row or features[i].unit != features[i - 1].unit]
     if not cuts:
         return None
     cut = min(cuts, key=lambda i: abs(2 * i - len(features)))

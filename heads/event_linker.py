@@ -13,7 +13,7 @@ from torch import Tensor
 from heads.base import DecodeOptions, Head, HeadOutput, LinkedSpans, Spans
 from heads.divergence import factorised_divergence
 from heads.factorised import FactorisedScorer, Factors
-from heads.layers import full_precision
+from heads.layers import count_at, full_precision
 from heads.span_decode import BestSpans, factorised_spans
 from heads.span_loss import block_elements, factorised_span_loss, valid_pairs
 
@@ -132,7 +132,7 @@ def _add_linked(best: BestSpans, pairs: Tensor, scores: EventScores, threshold: 
     starts = torch.minimum(first_start, second_start), torch.maximum(first_start, second_start)
     ends = torch.minimum(first_end, second_end), torch.maximum(first_end, second_end)
     score = torch.minimum(scores.heads.at(row, kind, *starts), scores.tails.at(row, kind, *ends))
-    best.seen.index_add_(0, row, (score > threshold).long())
+    count_at(best.seen, row, (score > threshold).long())
     kept = (score > best.bar[row]).nonzero().squeeze(1)
     if len(kept):
         best.add(row[kept], first[kept] * MAX_SPANS + second[kept], score[kept])

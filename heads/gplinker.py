@@ -13,7 +13,7 @@ from torch import Tensor
 from heads.base import DecodeOptions, Head, HeadOutput, Triples
 from heads.divergence import factorised_divergence
 from heads.factorised import FactorisedScorer, Factors
-from heads.layers import full_precision, stable_order
+from heads.layers import count_at, full_precision, stable_order
 from heads.span_decode import BestSpans, FoundSpans, factorised_spans
 from heads.span_loss import block_elements, factorised_span_loss, valid_pairs
 
@@ -182,7 +182,7 @@ def _add_linked(best: BestSpans, pairs: _Paired, first_pair: int, scores: Relati
     tails = A2[row, pairs.subject_end, pairs.object_end][:, None] + c2[row, pairs.object_end]
     tails += b2[row, pairs.subject_end]
     score = torch.minimum(torch.minimum(heads, tails), pairs.score[:, None])
-    best.seen.index_add_(0, row, (score > threshold).sum(1))
+    count_at(best.seen, row, (score > threshold).sum(1))
     pair, predicate = (score > best.bar[row][:, None]).nonzero().unbind(1)
     if len(pair):
         best.add(row[pair], (first_pair + pair) * score.shape[1] + predicate, score[pair, predicate])

@@ -37,6 +37,18 @@ def stable_order(x: Tensor, *, dim: int = 0, descending: bool = False) -> Tensor
     return torch.argsort(at_hand, dim=dim, descending=descending, stable=True).to(x.device)
 
 
+def count_at(counts: Tensor, index: Tensor, amounts: Tensor) -> None:
+    """Add `amounts[k]` to `counts[index[k]]` in place, all int64; (M,), (N,), (N,).
+
+    On Apple's MPS the processor adds: torch 2.8 refuses int64 there (pytorch/pytorch#160926).
+    """
+    if counts.device.type == "mps":
+        added = torch.zeros(len(counts), dtype=torch.int64).index_add_(0, index.cpu(), amounts.cpu())
+        counts += added.to(counts.device)
+    else:
+        counts.index_add_(0, index, amounts)
+
+
 def full_precision(x: Tensor) -> torch.autocast:
     """A context in which autocast leaves matrix products on the device of `x` alone: for losses and scores."""
     return torch.autocast(device_type=x.device.type, enabled=False)

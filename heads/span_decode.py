@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from heads.base import Spans
-from heads.layers import full_precision, stable_order
+from heads.layers import count_at, full_precision, stable_order
 from heads.span_loss import block_elements, valid_pairs
 
 MANY_BLOCKS = 4
@@ -227,7 +227,7 @@ class _LineScores(NamedTuple):
             scores = (self.A[row, start] + self.c[row, :, kind]) + self.b[row, start, kind][:, None]
             scores = torch.where(valid, scores, float("-inf"))
             if threshold is not None:
-                best.seen.index_add_(0, row, (scores > threshold).sum(1))
+                count_at(best.seen, row, (scores > threshold).sum(1))
             line, end = (scores > best.bar[row][:, None]).nonzero().unbind(1)
             if len(line):
                 best.add(row[line], (kind[line] * length + start[line]) * length + end, scores[line, end])

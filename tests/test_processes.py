@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -71,6 +72,9 @@ def test_two_processes_are_as_one(tiny_encoder: Path, tmp_path: Path, capfd: pyt
         assert alone.figures == together.figures
     assert records[0].results[0].figures == records[1].results[0].figures
     assert (one / "answers.jsonl").read_bytes() == (two / "answers.jsonl").read_bytes()
+    counts = json.loads((one / "left_out.json").read_text("utf-8"))
+    assert counts == json.loads((two / "left_out.json").read_text("utf-8"))
+    assert min(counts.values()) > 0
     # Only the main process tells: every line once.
     assert done.stderr.count("epoch 1/2") == told.err.count("epoch 1/2") == 1
     assert done.stdout.count("clue leaderboard") == told.out.count("clue leaderboard") == 1
