@@ -334,11 +334,9 @@ def _add_averages(row: Row) -> None:
     for name, members in averages().items():
         cells = [cell for member in members if (cell := row.cells.get(Column(*member))) is not None]
         splits = {cell.split for cell in cells}
-        others = {split for _, split in entries()[name]} - {None}
-        if "test" in splits:  # beside the test sets of tasks that have only one
-            splits = (splits - {"test"}) or {"test"}
-        foreign = any(split.startswith("test") and split not in {"test", *others} for split in splits)
-        if len(cells) == len(members) and len(splits) == 1 and not foreign:
+        own = {"test", *(split for _, split in entries()[name] if split is not None)}
+        of_one_kind = len(splits) == 1 and not any(split.startswith("test") for split in splits)
+        if len(cells) == len(members) and (of_one_kind or splits <= own):
             row.averages[name] = statistics.fmean(cell.score for cell in cells)
 
 

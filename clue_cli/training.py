@@ -101,7 +101,6 @@ class Training:
     save_seconds: float = 600.0
     progress: Progress = field(default_factory=Progress)
     _stop: StopRequest = field(default_factory=StopRequest)
-    _told: bool = False
 
     def __post_init__(self) -> None:
         """Set up masters, optimiser and the order of units."""
@@ -165,10 +164,10 @@ class Training:
             now = time.monotonic()
             state.seconds += now - began
             began = now
-            bar.advance(1, f"loss {state.loss / state.weight:.4f}")
+            bar.advance(1, f"loss {state.loss / max(state.weight, 1e-9):.4f}")
             if state.step % TRIM_EVERY == 0 and self.model.device.type == "cpu":
                 trim_memory()
-            if state.step % LOG_EVERY == 0 and self.processes.main:
+            if state.step % LOG_EVERY == 0 and weight and self.processes.main:
                 run_log.append(self.directory, self._log_line(loss / weight))
             due = self.processes.main and now - saved > self.save_seconds
             stop, due = self.processes.agree(bool(self._stop.number), due, device=self.model.device)
@@ -181,6 +180,8 @@ class Training:
 
     def _end_epoch(self) -> None:
         state = self.progress
+        if state.weight <= 0:
+            raise RunError(f"nothing in epoch {state.epoch + 1} can be learnt from", where=str(self.directory))
         began = time.monotonic()
         result = evaluate(self.model, self.dev)
         scoring = time.monotonic() - began
@@ -256,7 +257,10 @@ class Training:
         return share_of_process(indices, self.table.units, self.processes.rank, self.processes.count)
 
     def _step(self, indices: np.ndarray, following: np.ndarray | None = None) -> tuple[float, float]:
-        """One optimiser step, `following` the next one; (summed loss, summed weight) over all processes."""
+        """One optimiser step, `following` the next one; (summed loss, summed weight) over all processes.
+
+        A step of weight 0, which has nothing to learn from, moves nothing.
+        """
         loss, weight = self.gradients.add(self._share(indices), None if following is None else self._share(following))
         if self.processes.count > 1:
             totals = torch.tensor([loss, weight], dtype=torch.float64)
@@ -264,8 +268,9 @@ class Training:
                 totals = totals.to(self.model.device)
             torch.distributed.all_reduce(totals)
             loss, weight = totals.tolist()
-        if weight <= 0:
-            raise RunError(f"step {self.progress.step + 1} holds nothing to learn from", where=str(self.directory))
+        if weight <= 0:  # questions without an answer in their passage, texts without a token
+            self.stepper.discard()
+            return 0.0, 0.0
         reduce = self.processes.sum if self.processes.count > 1 else None
         norm = self.stepper.step(self.progress.step, weight, reduce) if math.isfinite(loss) else math.nan
         if not math.isfinite(norm):

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from clue_cli import console
 from clue_cli.commands.leaderboard import leaderboard_command
 from clue_cli.errors import UserError
-from clue_cli.leaderboard import Column, Leaderboard, build
+from clue_cli.leaderboard import Cell, Column, Leaderboard, Row, _add_averages, build
 from clue_cli.leaderboard_filters import Filters
 from clue_cli.leaderboard_formats import as_csv, as_document, as_html, as_markdown, as_text
 from clue_cli.leaderboard_marks import SAMPLE, UNOFFICIAL
@@ -162,6 +162,33 @@ def test_averages_need_the_whole_set_and_never_mix_sets() -> None:
     assert found["both"] == {"CLUE 1.0": pytest.approx(25), "CLUE 1.1": pytest.approx(15)}
     assert set(averages()) == {"CLUE 1.0", "CLUE 1.1"}
     assert table(part).averages == []
+
+
+@pytest.mark.parametrize(
+    ("tnews", "wsc", "others", "found"),
+    [
+        ("test1.1", "test1.1", "test", ["CLUE 1.1"]),
+        ("test1.0", "test1.0", "test", ["CLUE 1.0"]),
+        ("test1.0", "test1.1", "test", []),
+        ("test1.0", "test1.0", "test1.0", ["CLUE 1.0"]),
+        ("dev", "dev", "dev", ["CLUE 1.0", "CLUE 1.1"]),
+        ("dev", "dev", "test", []),
+    ],
+)
+def test_averages_are_of_one_set_of_test_files(tnews: str, wsc: str, others: str, found: list[str]) -> None:
+    row = Row("encoder", "head", ())
+    for task in ALL:
+        split = {"tnews": tnews, "cluewsc2020": wsc}.get(task, others)
+        row.cells[Column(task, "accuracy")] = Cell(50.0, split)
+    _add_averages(row)
+    assert list(row.averages) == found
+
+
+def test_a_precision_that_is_not_the_usual_one_is_told() -> None:
+    records = [make_record(seed=seed, precision="bf16") for seed in (1, 2)] + [make_record(precision="float32")]
+    details = [row.details for row in table(records).rows]
+    assert sorted(details) == [(), (), ("precision=float32",)]
+    assert [row.details for row in table(records[:2]).rows] == [(), ()]
 
 
 def test_metrics_have_columns_of_their_own() -> None:

@@ -324,6 +324,19 @@ def test_out_of_device_memory_halves_the_batch_between_units() -> None:
         list(predictor(FakeModel(nothing)).examples(examples_of(texts)))
 
 
+def test_rows_of_one_example_are_taken_apart_only_where_the_head_allows() -> None:
+    def small(features: Sequence[Feature]) -> None:
+        if len(features) > 2:
+            raise torch.OutOfMemoryError("out of memory")
+
+    model = FakeModel(small)
+    with pytest.raises(RunError, match="memory does not hold"):
+        list(predictor(model).examples(examples_of(["a|b|c"])))
+    model.head.by_row = True
+    ((_, prediction),) = predictor(model).examples(examples_of(["a|b|c"]))
+    assert prediction.answer == expected("a|b|c")
+
+
 def test_predict_takes_texts_tuples_and_rows() -> None:
     answers = predictor().predict(["天", ("地",), {"text": "天", "id": 7}, "天"], top_k=3)
     assert [answer["sum"] for answer in answers] == [list(expected(text)) for text in "天地天天"]

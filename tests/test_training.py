@@ -25,7 +25,9 @@ from clue_cli.gradients import Gradients
 from clue_cli.interruption import Interrupted
 from clue_cli.model import Model
 from clue_cli.record import Record
-from clue_cli.runs import prepare, train
+from clue_cli.registry import find_task
+from clue_cli.runs import TrainRequest, prepare, train
+from clue_cli.sources import Source
 from clue_cli.training import Training
 from tests.engine_cases import fingerprints, request
 
@@ -457,6 +459,33 @@ def test_a_full_memory_ends_also_where_units_are_of_several_features(
     monkeypatch.setattr(Model, "forward", lambda *a, **k: (_ for _ in ()).throw(torch.OutOfMemoryError("none")))
     with pytest.raises(RunError, match="one example does not fit"):
         job.gradients.add(np.arange(8))
+
+
+def test_a_step_without_anything_to_learn_moves_nothing(tiny_encoder: Path, tmp_path: Path) -> None:
+    """Questions without an answer in their passage weigh nothing; they may fill a step, but not an epoch."""
+    (tmp_path / "task.toml").write_text('family = "reading"\n', encoding="utf-8")
+    rows = [
+        {"id": i, "question": "谁？", "context": f"李雷在第{i}中学。", "answers": [{"text": said, "answer_start": 0}]}
+        for i, said in enumerate(["李雷", "王明", "王明"])
+    ]
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+    (tmp_path / "dev.jsonl").write_text(lines[0], encoding="utf-8")
+    for first, steps in ((0, 3), (1, 0)):
+        (tmp_path / "train.jsonl").write_text("".join(lines[first:]), encoding="utf-8")
+        asked = TrainRequest(
+            find_task(str(tmp_path)), Source.open(tmp_path), False, "span", find_task(str(tmp_path)).default_metric,
+            {"batch_size": 1, "epochs": 1, "max_length": 40, "overlap": 4}, encoder=str(tiny_encoder),
+            device="cpu", precision="float32", output=tmp_path / f"run{first}",
+        )  # fmt: skip
+        if steps:
+            assert train(asked)[1].epochs[0].step == steps
+        else:
+            with pytest.raises(RunError, match="nothing in epoch 1 can be learnt"):
+                train(asked)
+    job = prepare(replace(asked, output=tmp_path / "other"))
+    before = [master.clone() for master in job.stepper.masters]
+    assert job._step(np.arange(1)) == (0.0, 0.0)
+    assert all(torch.equal(one, other) for one, other in zip(before, job.stepper.masters, strict=True))
 
 
 @pytest.mark.parametrize("budget", [40, 200])
