@@ -1,7 +1,7 @@
 """The gradient of one step's share: micro-batches that fit the device, their gradients summed.
 
-Nothing is read back from the device before the whole share is under way, and what the next step needs is laid out on
-the host meanwhile: an accelerator waits for neither.
+The loss is not read back from the device before the whole share is under way, and what the next step needs is laid out
+on the host meanwhile: an accelerator waits for neither. (A head may wait for small things, as taggers do for the gold.)
 """
 
 from __future__ import annotations

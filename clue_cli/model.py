@@ -143,8 +143,16 @@ class Model(BaseModel, nn.Module):
         settings = ModelSettings(head, pooling, recipe.segments, recipe.max_length, recipe.overlap)
         return cls(task, loaded, _head_class(task, head)(loaded.hidden_size, **config), settings)
 
-    def to_device(self, device: str | torch.device | None = None, precision: str | None = None) -> Model:
-        """Move to `device` (None: the best at hand) and compute in `precision` (None: the fastest); once only."""
+    def to_device(
+        self,
+        device: str | torch.device | None = None,
+        precision: str | None = None,
+        masters: dict[nn.Parameter, Tensor] | None = None,
+    ) -> Model:
+        """Move to `device` (None: the best at hand) and compute in `precision` (None: the fastest); once only.
+
+        masters: gets the float32 values, by parameter, of what computes in bf16 from now on (for training).
+        """
         self.device = device if isinstance(device, torch.device) else choose_device(device)
         self.precision = choose_precision(precision, self.device)
         if self.device == torch.device("cuda"):  # which one is meant is a matter of the thread: it is said here
@@ -154,7 +162,7 @@ class Model(BaseModel, nn.Module):
             self.multiple = MULTIPLE
             self.most = self.encoder.max_positions if self.encoder.positions_are_fixed else None
         if self.precision == "bf16":
-            compute_in_bf16(self.encoder)
+            compute_in_bf16(self.encoder, masters)
             if self.device.type == "cpu":
                 use_bf16_attention(self.encoder.model)
                 use_bf16_turns(self.encoder.model)

@@ -78,10 +78,19 @@ def _rms(tensor: Tensor) -> Tensor:
 class Stepper:
     """Owns the masters and the optimiser of one training.
 
-    `accumulate` after each micro-batch's backward; `step` once per global batch.
+    `accumulate` after each micro-batch's backward; `step` once per global batch. masters: the float32 values of
+    parameters that compute in bf16; those of others are their own or, rounded, what they have.
     """
 
-    def __init__(self, encoder: nn.Module, head: nn.Module, recipe: Recipe, total_steps: int) -> None:
+    def __init__(
+        self,
+        encoder: nn.Module,
+        head: nn.Module,
+        recipe: Recipe,
+        total_steps: int,
+        masters: Mapping[nn.Parameter, Tensor] | None = None,
+    ) -> None:
+        known = masters or {}
         self.recipe, self.total_steps = recipe, total_steps
         self.names: list[str] = []
         self.computing: list[nn.Parameter] = []
@@ -99,7 +108,9 @@ class Stepper:
                 master = (
                     parameter
                     if parameter.dtype in (torch.float32, torch.float64)
-                    else parameter.detach().float().requires_grad_(False)
+                    else known[parameter]
+                    if parameter in known
+                    else parameter.detach().float()
                 )
                 self.names.append(f"{prefix}.{name}")
                 self.computing.append(parameter)

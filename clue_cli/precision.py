@@ -64,11 +64,16 @@ def _to_bf16(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
     return output.to(torch.bfloat16)
 
 
-def compute_in_bf16(encoder: nn.Module) -> None:
-    """Turn the encoder's parameters to bf16, all but embeddings; buffers (rotary tables) stay as they are."""
+def compute_in_bf16(encoder: nn.Module, masters: dict[nn.Parameter, Tensor] | None = None) -> None:
+    """Turn the encoder's parameters to bf16, all but embeddings; buffers (rotary tables) stay as they are.
+
+    masters: gets the float32 values, by parameter, of what is turned; without it they are given up.
+    """
     embeddings = {id(module.weight) for module in encoder.modules() if isinstance(module, nn.Embedding)}
     for parameter in encoder.parameters():
         if id(parameter) not in embeddings and parameter.dtype == torch.float32:
+            if masters is not None:
+                masters[parameter] = parameter.data
             parameter.data = parameter.data.to(torch.bfloat16)
     for module in encoder.modules():
         if isinstance(module, nn.Embedding):

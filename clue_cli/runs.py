@@ -138,7 +138,8 @@ def _prepared(
     table = _features(request, model, train, processes)
     for reason, amount in table.tally.items():
         tallies["train"].add(reason, amount=amount)
-    model.to_device(device, request.precision)
+    masters: dict[Any, Any] = {}
+    model.to_device(device, request.precision, masters)
     record = _record(request, model, recipe, origins, base, tallies, train, dev, processes)
     record.timing.phases.update(read=round(read - began, 3), features=round(time.monotonic() - read, 3))
     marks = signature(record)
@@ -155,6 +156,7 @@ def _prepared(
         record=record,
         processes=processes,
         signature=marks,
+        masters=masters,
         save_seconds=60 * request.save_minutes,
     )
     if processes.main and not request.resume:

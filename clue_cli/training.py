@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from clue_cli import console, run_log
 from clue_cli.batching import share_of_process, steps_of_epoch
@@ -84,8 +85,8 @@ class Progress:
 class Training:
     """One run: `model` on its device, `table` the features of train, `dev` the examples that choose the epoch.
 
-    metric: id of the metric whose primary figure chooses the epoch. save_seconds: time between two checkpoints inside
-    an epoch (each epoch ends with one).
+    metric: id of the metric whose primary figure chooses the epoch. masters: see `Stepper`. save_seconds: time between
+    two checkpoints inside an epoch (each epoch ends with one).
     """
 
     model: Model
@@ -98,6 +99,7 @@ class Training:
     record: Record
     processes: ProcessGroup
     signature: dict[str, Any]
+    masters: dict[nn.Parameter, Tensor] = field(default_factory=dict)
     save_seconds: float = 600.0
     progress: Progress = field(default_factory=Progress)
     _stop: StopRequest = field(default_factory=StopRequest)
@@ -109,7 +111,7 @@ class Training:
         units = len(np.unique(self.table.units))
         self.steps_per_epoch = math.ceil(units / self.recipe.batch_size)
         self.total_steps = self.steps_per_epoch * self.recipe.epochs
-        self.stepper = Stepper(self.model.encoder, self.model.head, self.recipe, self.total_steps)
+        self.stepper = Stepper(self.model.encoder, self.model.head, self.recipe, self.total_steps, self.masters)
         self.gradients = Gradients(self.model, self.recipe, self.table, self.stepper)
 
     # ------------------------------------------------------------------ the loop

@@ -15,11 +15,29 @@ from heads.divergence import symmetric_divergence
 from heads.layers import apply_dense, dense, stable_order
 
 
-class Table(NamedTuple):
-    """Values of rows laid out by unit, (U, M) with M the most rows that a unit has; `real` says where there is one."""
+class ByUnit(NamedTuple):
+    """Where rows stand in a table (U, M), a line a unit: `unit` and `place` of each row, (B,) int64 both."""
 
-    values: Tensor
-    real: Tensor
+    unit: Tensor
+    place: Tensor
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, unit: Tensor) -> ByUnit:
+        """The rows of a unit from the left, in the order of the batch. `unit` numbers the units from 0, all of them."""
+        sizes = torch.bincount(unit)
+        order = stable_order(unit)
+        starts = sizes.cumsum(0) - sizes
+        place = torch.empty_like(unit)
+        place[order] = torch.arange(len(unit), device=unit.device) - starts[unit[order]]
+        return cls(unit, place, (len(sizes), int(sizes.max()) if len(sizes) else 0))
+
+    def table(self, values: Tensor, fill: float) -> Tensor:
+        """`values` (B,) laid out, `fill` in cells of no row.
+
+        Every cell is written at most once: the table and its gradient are the same bits in every run, on every device.
+        """
+        return values.new_full(self.shape, fill).index_put((self.unit, self.place), values)
 
 
 class Choice(Head):
@@ -50,10 +68,10 @@ class Choice(Head):
         scores = float32(apply_dense(self.linear, self.dropout(hidden["pooled"]))).squeeze(-1)
         if not want_loss:
             return HeadOutput(None, None, scores)
-        table = by_unit(scores, batch["unit"], float("-inf"))
-        right = by_unit(batch["labels"], batch["unit"], 0).values == 1
+        by_unit = ByUnit.of(batch["unit"])
+        right = by_unit.table(batch["labels"], 0) == 1
         # Padding is -inf: nothing in the sum of exponentials, and left out before -inf could meet another.
-        logs = F.log_softmax(table.values, dim=-1).masked_fill(~right, 0)
+        logs = F.log_softmax(by_unit.table(scores, float("-inf")), dim=-1).masked_fill(~right, 0)
         return HeadOutput(-logs.sum(), logs.new_tensor(len(logs)), scores)
 
     def decode(self, output: HeadOutput, batch: Mapping[str, Tensor], options: DecodeOptions) -> list[np.ndarray]:
@@ -62,22 +80,6 @@ class Choice(Head):
 
     def divergence(self, first: HeadOutput, second: HeadOutput, batch: Mapping[str, Tensor]) -> Tensor:
         """Mean of the two Kullback-Leibler divergences of each unit (R-Drop, Liang et al. 2021), summed over units."""
-        tables = (by_unit(output.scores, batch["unit"], float("-inf")).values for output in (first, second))
+        by_unit = ByUnit.of(batch["unit"])
+        tables = (by_unit.table(output.scores, float("-inf")) for output in (first, second))
         return symmetric_divergence(*tables).sum()
-
-
-def by_unit(values: Tensor, unit: Tensor, fill: float) -> Table:
-    """`values` (B,) as a table (U, M), a line a unit, its rows in the order of the batch from the left, then `fill`.
-
-    `unit` (B,) int64 numbers the units from 0, none left out. Every cell is written at most once, so that the table
-    and its gradient are the same bits in every run, on every device.
-    """
-    sizes = torch.bincount(unit)
-    order = stable_order(unit)
-    starts = sizes.cumsum(0) - sizes
-    place = torch.empty_like(unit)
-    place[order] = torch.arange(len(unit), device=unit.device) - starts[unit[order]]
-    longest = int(sizes.max()) if len(sizes) else 0
-    table = values.new_full((len(sizes), longest), fill)
-    real = torch.zeros(table.shape, dtype=torch.bool, device=unit.device)
-    return Table(table.index_put((unit, place), values), real.index_put((unit, place), torch.ones_like(unit).bool()))

@@ -105,6 +105,17 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(tiny_encoder:
     assert fingerprints(tmp_path / "a") != fingerprints(tmp_path / "c")
 
 
+def test_masters_begin_as_the_weights_that_were_loaded(tiny_encoder: Path, tmp_path: Path) -> None:
+    """Not as what bf16 leaves of them."""
+    exact, rounded = (
+        prepare(request("tnews", tiny_encoder, tmp_path / precision, precision=precision)).stepper
+        for precision in ("float32", "bf16")
+    )
+    assert any(parameter.dtype == torch.bfloat16 for parameter in rounded.computing)
+    for name, weight in exact.master_weights().items():
+        assert torch.equal(rounded.master_weights()[name], weight), name
+
+
 HEADS = [
     ("tnews", None), ("afqmc", None), ("cluener", "softmax"), ("cluener", "crf"), ("cluener", "globalpointer"),
     ("cluener", "efficient-globalpointer"),
