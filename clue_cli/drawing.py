@@ -8,13 +8,13 @@ from clue_cli.contract import Example
 from clue_cli.errors import UserError
 
 
-def drawn(examples: list[Example], limit: int | None, seed: int) -> list[Example]:
+def drawn(examples: list[Example], limit: int | None, seed: int, *, option: str = "--limit") -> list[Example]:
     """`limit` of the examples drawn by seed, in their order; all where there are no more, or no limit.
 
-    UserError for a limit below 1.
+    UserError, naming the `option`, for a limit below 1.
     """
     if limit is not None and limit < 1:
-        raise UserError(f"must be at least 1, got {limit}", where="--limit")
+        raise UserError(f"must be at least 1, got {limit}", where=option)
     if limit is None or limit >= len(examples):
         return examples
     chosen = np.sort(np.random.default_rng([seed, 20_200_701]).choice(len(examples), limit, replace=False))

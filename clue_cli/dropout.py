@@ -34,8 +34,8 @@ class _ByteDropout(torch.autograd.Function):
 
 
 def byte_dropout(x: Tensor, p: float) -> Tensor:
-    """`x` with a share of `round(256 p) / 256` of its elements zero and the rest scaled up."""
-    dropped = round(256 * p)
+    """`x` with a share of `round(256 p) / 256` of its elements zero, at most 255 of 256, and the rest scaled up."""
+    dropped = min(255, round(256 * p))
     dropout: Tensor = _ByteDropout.apply(x, dropped) if dropped else x  # type: ignore[no-untyped-call]
     return dropout
 

@@ -117,7 +117,9 @@ def _prepared(
     task = request.task
     tallies = {"train": Tally(), "dev": Tally()}
     train = drawn(list(task.read(request.source, "train", tallies["train"])), request.limit, request.seed)
-    dev = drawn(list(task.read(request.source, "dev", tallies["dev"])), request.eval_limit, request.seed)
+    dev = drawn(
+        list(task.read(request.source, "dev", tallies["dev"])), request.eval_limit, request.seed, option="--eval-limit"
+    )
     if not train or not dev:
         raise UserError(f"no usable rows in {'train' if not train else 'dev'}", where=request.source.location)
     read = time.monotonic()

@@ -9,6 +9,8 @@ Oddities: one entity of train holds two others, all other gold is flat. The READ
 data write `goverment`; the data and the official scorer have `government`, and so has this task.
 Metrics: the official one is macro F1 over types of entity strings; micro F1 over exact spans is what most code on
 GitHub reports on dev. They are different numbers under different ids.
+Different from the reference: with --recipe clue-bert4keras --head globalpointer the head keeps its biases, which the
+reference's GlobalPointer has not.
 """
 
 from tasks.families.entities import Entities

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,24 +12,16 @@ from clue_cli.contract import Answering, Example, Feature, Limits, Prediction, S
 from clue_cli.errors import RowError
 from clue_cli.sources import Row
 from tasks.families import entity_forms as forms
-from tasks.families.alignment import Borders, Deciding, align
+from tasks.families.alignment import Borders, align
 from tasks.families.base import TaskBase
 from tasks.families.encoding import Reach, encoded_windows
+from tasks.families.merging import longest_apart, merged_spans, most_probable_apart
 from tasks.families.values import json_cell
 
 CUT = "entities whose borders fall inside a token"
 DROPPED = "entities that begin or end with characters the tokenizer drops"
 NO_WINDOW = "entities that no window holds"
 OVERLAPPING = "overlapping entities a flat head cannot learn"
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredSpan:
-    """A predicted span of the text with the head's raw score and its probability."""
-
-    span: Span
-    score: float
-    probability: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,7 +55,7 @@ class Entities(TaskBase):
         "small": {"learning_rate": 1e-3},
         "base": {"learning_rate": 3e-5},
         "large": {"learning_rate": 2e-5},
-        # Transitions start at zero and move too little at the encoder's rate: 2.8 points of span F1 with mini-zh.
+        # Transitions start near zero and move too little at the encoder's rate: 2.8 points of span F1 with mini-zh.
         "crf:small": {"head_learning_rate": 1e-2},
         "crf:base": {"head_learning_rate": 1e-3},
         "crf:large": {"head_learning_rate": 1e-3},
@@ -140,20 +132,13 @@ class Entities(TaskBase):
         targets: list[np.ndarray] = []
         for window in borders:
             held = {span: tokens for span, (start, end) in learnable.items() if (tokens := window.tokens(start, end))}
-            kept = self._apart(held) if flat else list(held)
+            by_type = {(span.start, span.end, self.label_index[span.type]): span for span in held}
+            kept = [by_type[typed] for typed in longest_apart(by_type)] if flat else list(held)
             learned.update(kept)
             rows = {(self.label_index[span.type], *held[span]) for span in kept}
             targets.append(np.array(sorted(rows), dtype=np.int32).reshape(-1, 3))
         tally.add(OVERLAPPING, example.where, len(learnable) - len(learned))
         return targets
-
-    def _apart(self, spans: Iterable[Span]) -> list[Span]:
-        """Spans that do not overlap: longest first, then earliest, then by the order of types."""
-        kept: list[Span] = []
-        for span in sorted(spans, key=lambda s: (s.start - s.end, s.start, self.label_index[s.type])):
-            if all(span.end <= other.start or other.end <= span.start for other in kept):
-                kept.append(span)
-        return kept
 
     def recall_bound(self, examples: Sequence[Example], text_encoder: TextEncoder, limits: Limits) -> Reach:
         """How many gold spans can be predicted at all with this tokenizer and these windows (`clue data`)."""
@@ -172,44 +157,22 @@ class Entities(TaskBase):
 
     # ---------------------------------------------------------------- answers
 
-    def scored_answers(
-        self, example: Example, features: Sequence[Feature], candidates: Sequence[Any]
-    ) -> list[ScoredSpan]:
-        """The spans that the head found in the windows of one example, merged, in the order of the text.
-
-        A span that several windows hold is taken from the one that decides about it. Token spans that stand for the
-        same characters are one span, with the best score. `candidates` are `heads.base.Spans`, one a feature.
-        """
-        borders = align(features)
-        deciding = Deciding(borders)
-        best: dict[Span, ScoredSpan] = {}
-        for position, (window, found) in enumerate(zip(borders, candidates, strict=True)):
-            columns = (found.type, found.start, found.end, found.score, found.probability)
-            for type_, first, last, score, probability in zip(*(c.tolist() for c in columns), strict=True):
-                characters = window.characters(first, last)
-                if characters is None or (len(borders) > 1 and deciding.window(*characters) != position):
-                    continue
-                span = Span(*characters, self.labels[type_])
-                if span not in best or score > best[span].score:
-                    best[span] = ScoredSpan(span, score, probability)
-        return [best[span] for span in sorted(best)]
-
     def predictions(
         self, example: Example, features: Sequence[Feature], candidates: Sequence[Any], options: Answering
     ) -> Prediction:
         """The spans of one example in the order (start, end, type), `scores` their probabilities.
 
-        Windows are merged by `scored_answers`. With `options.threshold` only spans of a greater raw score stand; with
+        Windows are merged by `merged_spans`. With `options.threshold` only spans of a greater raw score stand; with
         `options.flat` spans of neighbouring windows that overlap are resolved in favour of the more probable.
         """
-        found = self.scored_answers(example, features, candidates)
+        found = merged_spans(align(features), candidates)
         if options.threshold is not None:
-            found = [answer for answer in found if answer.score > options.threshold]
+            found = {span: said for span, said in found.items() if said.score > options.threshold}
         if options.flat:
-            found = _most_probable_apart(found)
-        return Prediction(
-            answer=tuple(answer.span for answer in found), scores=tuple(answer.probability for answer in found)
-        )
+            found = most_probable_apart(found)
+        named = {Span(start, end, self.labels[kind]): said for (start, end, kind), said in found.items()}
+        answer = tuple(sorted(named))
+        return Prediction(answer=answer, scores=tuple(named[span].probability for span in answer))
 
     def answer_fields(
         self, example: Example, prediction: Prediction, options: Answering, *, probabilities: bool
@@ -263,12 +226,3 @@ def reachable(span: Span, borders: Sequence[Borders]) -> tuple[str | None, tuple
     if inner == (span.start, span.end):
         return NO_WINDOW, None
     return DROPPED, inner if held else None
-
-
-def _most_probable_apart(found: Iterable[ScoredSpan]) -> list[ScoredSpan]:
-    """Answers that do not overlap, the most probable first (then the longer, the earlier); in the order of the text."""
-    kept: list[ScoredSpan] = []
-    for answer in sorted(found, key=lambda a: (-a.probability, a.span.start - a.span.end, a.span)):
-        if all(answer.span.end <= other.span.start or other.span.end <= answer.span.start for other in kept):
-            kept.append(answer)
-    return sorted(kept, key=lambda answer: answer.span)

@@ -93,7 +93,7 @@ class Events(TaskBase):
         # The span scorers begin at nothing, and 282 types move too little at the encoder's rate: on the shipped sample
         # 57 points of character F1 after five epochs instead of 20.
         "gplinker:small": {"head_learning_rate": 5e-3},
-        # As for entities: transitions start at zero and move too little at the encoder's rate.
+        # As for entities: transitions start near zero and move too little at the encoder's rate.
         "crf:small": {"head_learning_rate": 1e-2},
         "crf:base": {"head_learning_rate": 1e-3},
         "crf:large": {"head_learning_rate": 1e-3},

@@ -203,7 +203,7 @@ class Reading(TaskBase):
             Scored(Answer(passage[s:e], s, e), max(own), min(1.0, float(np.exp(np.logaddexp.reduce(own) - total))))
             for (s, e), own in scores.items()
         ]
-        return sorted(answers, key=lambda found: (-found.score, found.answer))
+        return sorted(answers, key=lambda found: (-found.score, found.answer.start, found.answer.end))
 
     def predictions(
         self, example: Example, features: Sequence[Feature], candidates: Sequence[Any], options: Answering

@@ -403,8 +403,8 @@ def test_tokens_of_the_same_characters_make_one_answer_with_the_best_score() -> 
     )
     one = example("海x")
     found = spans_of((0, 3, 3, 1.0), (0, 2, 3, 3.0), (0, 1, 2, 2.0), (0, 1, 1, 9.0), (0, 0, 4, 9.0), (0, 4, 5, 9.0))
-    [answer] = TASK.scored_answers(one, as_features([window]), [found])
-    assert (answer.span, answer.score) == (Span(0, 1, "city"), 3.0)
+    for threshold, expected in ((None, (Span(0, 1, "city"),)), (2.9, (Span(0, 1, "city"),)), (3.0, ())):
+        assert TASK.predictions(one, as_features([window]), [found], Answering(threshold=threshold)).answer == expected
 
 
 def test_the_threshold_is_on_the_raw_score_and_commutes_with_merging() -> None:
