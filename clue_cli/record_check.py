@@ -44,7 +44,7 @@ def check_meaning(record: Record, check: Check) -> None:
         check.that(record.chosen_epoch in numbers, "chosen_epoch", "one of the epochs", record.chosen_epoch)
     seen = set()
     for i, result in enumerate(record.results):
-        _check_result(result, f"results[{i}]", record, check)
+        _check_result(result, f"results[{i}]", check)
         key = (result.metric, result.split)
         check.that(key not in seen, f"results[{i}]", "each metric and split once", list(key))
         seen.add(key)
@@ -67,7 +67,7 @@ def _check_figures(figures: Mapping[str, float], path: str, check: Check) -> Non
         check.that(0 <= figure <= 1, f"{path}.{name}", "a figure from 0 to 1", figure)
 
 
-def _check_result(result: Result, path: str, record: Record, check: Check) -> None:
+def _check_result(result: Result, path: str, check: Check) -> None:
     check.that(result.primary in result.figures, f"{path}.primary", "the name of a figure", result.primary)
     check.that(result.items >= 0, f"{path}.items", "a number from 0", result.items)
     check.that(bool(result.split), f"{path}.split", "the name of a split", result.split)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from heads.base import DecodeOptions, Head, HeadOutput, Triples
+from heads.base import DecodeOptions, Head, HeadOutput, Triples, probability_of
 from heads.divergence import factorised_divergence
 from heads.factorised import FactorisedScorer, Factors
 from heads.layers import count_at, full_precision, stable_order
@@ -195,8 +195,7 @@ def _triples(best: BestSpans, pairs: _Paired, predicates: int, left_out: np.ndar
     score = best.score.cpu().numpy()
     order = np.lexsort((*ends[::-1], predicate, -score, row))
     row, predicate, score, ends = row[order], predicate[order], score[order].astype(np.float32), ends[:, order]
-    # The losses are at their best where sigmoid(2 s) is the share of gold; tanh does not overflow.
-    probability = ((1.0 + np.tanh(score.astype(np.float64))) / 2.0).astype(np.float32)
+    probability = probability_of(score)
     seen = left_out + best.seen.cpu().numpy()
     answers = []
     for number, (low, high) in enumerate(itertools.pairwise(np.searchsorted(row, np.arange(best.rows + 1)).tolist())):

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from heads.base import Spans
+from heads.base import Spans, probability_of
 from heads.layers import count_at, full_precision, stable_order
 from heads.span_loss import block_elements, valid_pairs
 
@@ -75,8 +75,7 @@ class FoundSpans(NamedTuple):
     def by_row(self) -> list[Spans]:
         """The same as `Spans` of each row."""
         score = self.score.astype(np.float32)
-        # The loss is at its best where sigmoid(2 s) is the share of gold; tanh does not overflow.
-        probability = ((1.0 + np.tanh(score.astype(np.float64))) / 2.0).astype(np.float32)
+        probability = probability_of(score)
         borders = np.searchsorted(self.row, np.arange(len(self.dropped) + 1)).tolist()
         rows = map(slice, borders[:-1], borders[1:])
         return [

@@ -97,14 +97,12 @@ class Encoder(nn.Module):
     @cached_property
     def parameters_without_embeddings(self) -> int:
         """Number of parameters outside embedding tables."""
-        tables = {id(m.weight) for m in self.modules() if isinstance(m, nn.Embedding)}
-        return sum(p.numel() for p in self.parameters() if id(p) not in tables)
+        return outside_embeddings(self)
 
     @property
     def size(self) -> str:
         """`small`, `base` or `large`: which recipes fit."""
-        count = self.parameters_without_embeddings
-        return "small" if count <= SMALL else "base" if count <= BASE else "large"
+        return size_class(self.parameters_without_embeddings)
 
     @property
     def default_pooling(self) -> str:
@@ -206,14 +204,14 @@ def load_encoder(
     scratch = scratch or location.scratch
     directory = location.fetch()
     check_directory(directory, weights=not scratch, trust_remote_code=trust_remote_code)
-    config = _configuration(directory, trust_remote_code)
+    config = configuration(directory, trust_remote_code)
     dropouts, notes = set_dropouts(config, dropout, attention_dropout)
     if scratch:
         model, files = _random(directory, config, trust_remote_code), None
     else:
         files = weight_files(directory)
         model = _pretrained(directory, files, config, allow_random, trust_remote_code, notes)
-    model = _bare(model.float())
+    model = bare(model.float())
     text_encoder = HFTextEncoder(
         load_tokenizer(directory, trust_remote_code=trust_remote_code),
         takes_segments=int(getattr(config, "type_vocab_size", 0) or 0) > 1,
@@ -267,7 +265,8 @@ def set_dropouts(config: Any, hidden: float | None, attention: float | None) -> 
     return done, notes
 
 
-def _configuration(directory: Path, trust_remote_code: bool) -> Any:
+def configuration(directory: Path, trust_remote_code: bool) -> Any:
+    """`config.json` as `transformers` reads it; UserError where it does not, and for a decoder."""
     try:
         with _quiet():
             config = transformers.AutoConfig.from_pretrained(str(directory), trust_remote_code=trust_remote_code)
@@ -360,7 +359,18 @@ def _has_conversions(kind: str) -> bool:
     return declared(kind) is not None
 
 
-def _bare(model: Any) -> Any:
+def outside_embeddings(model: nn.Module) -> int:
+    """Number of parameters outside embedding tables."""
+    tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+    return sum(p.numel() for p in model.parameters() if id(p) not in tables)
+
+
+def size_class(parameters: int) -> str:
+    """`small`, `base` or `large`, by parameters outside embeddings."""
+    return "small" if parameters <= SMALL else "base" if parameters <= BASE else "large"
+
+
+def bare(model: Any) -> Any:
     """The model without its pooler: heads pool by themselves, and unused parameters stop several processes."""
     if isinstance(getattr(model, "pooler", None), nn.Module):
         model.pooler = None

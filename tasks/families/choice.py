@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from clue_cli.contract import Answering, Example, Feature, Limits, Prediction, Tally, TextEncoder
 from clue_cli.errors import RowError, UserError, Where
 from clue_cli.sources import Row
-from tasks.families.choosing import Choosing, field_of, index_in, raw_scores, rounded, softmax
-from tasks.families.values import kind
+from tasks.families.choosing import Choosing, field_of, index_in, raw_scores
+from tasks.families.values import kind, rounded, softmax
 
 if TYPE_CHECKING:
     from clue_cli.sources import Source

@@ -98,14 +98,6 @@ def index_in(value: Any, choices: Sequence[str], where: Where) -> int:
     return found
 
 
-def softmax(scores: np.ndarray) -> np.ndarray:
-    """Probabilities along the last axis, float32."""
-    import numpy as np
-
-    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), dtype=np.float32)
-
-
 def raw_scores(candidates: Sequence[Any], example: Example) -> np.ndarray:
     """The scores of an example's features in order, (F,) float64; RunError where the model made them infinite."""
     import numpy as np
@@ -124,8 +116,3 @@ def field_of(row: Row, names: Sequence[str]) -> str:
             return name
     wanted, found = " or ".join(map(repr, names)), ", ".join(list(row.data)[:12]) or "none"
     raise RowError(f"no field {wanted} with the predicted choice; fields found: {found}", row.where)
-
-
-def rounded(probability: Any) -> float:
-    """Six digits: float32 has no more, and files stay readable."""
-    return round(float(probability), 6)

@@ -10,10 +10,10 @@ from clue_cli.contract import Answering, Example, Feature, Limits, Prediction, T
 from clue_cli.errors import RowError, UserError
 from clue_cli.sources import Row
 from tasks.families.base import TaskBase
-from tasks.families.values import kind
+from tasks.families.values import kind, rounded, softmax
 
 if TYPE_CHECKING:
-    import numpy as np
+    pass
 
 ENCODE_BATCH = 1024
 """Examples given to the tokenizer at once: enough for its threads, little memory."""
@@ -108,9 +108,7 @@ class TextClassification(TaskBase):
         import numpy as np
 
         logits = np.asarray(candidates[0], dtype=np.float64)
-        powers = np.exp(logits - logits.max())
-        probabilities = (powers / powers.sum()).astype(np.float32)
-        return Prediction(self.labels[int(logits.argmax())], probabilities)
+        return Prediction(self.labels[int(logits.argmax())], softmax(logits))
 
     # ---------------------------------------------------------------- answers
 
@@ -130,10 +128,10 @@ class TextClassification(TaskBase):
 
         scores = np.asarray(prediction.scores)
         if probabilities:
-            answer["probability"] = _rounded(scores[self.label_index[prediction.answer]])
+            answer["probability"] = rounded(scores[self.label_index[prediction.answer]])
         if options.top_k > 1:
             best = np.argsort(-scores, kind="stable")[: options.top_k]
-            answer["top"] = [[self.labels[index], _rounded(scores[index])] for index in best]
+            answer["top"] = [[self.labels[index], rounded(scores[index])] for index in best]
         return answer
 
     def read_prediction(self, row: Row, example: Example) -> Prediction:
@@ -146,8 +144,3 @@ class TextClassification(TaskBase):
     def submission_row(self, example: Example, prediction: Prediction) -> dict[str, Any]:
         """The official line: the row's own id and the label's name."""
         return {"id": example.id, "label": prediction.answer}
-
-
-def _rounded(probability: np.floating[Any]) -> float:
-    """Six digits: float32 has no more, and files stay readable."""
-    return round(float(probability), 6)

@@ -10,8 +10,8 @@ from clue_cli.contract import Answering, Example, Feature, Limits, Prediction, T
 from clue_cli.errors import RowError, Where
 from clue_cli.sources import Row
 from tasks.families.blanks import TAG, Asked, Blank, blanks_of, encoded_blanks, tags_of
-from tasks.families.choosing import Choosing, field_of, index_in, raw_scores, rounded, softmax
-from tasks.families.values import kind
+from tasks.families.choosing import Choosing, field_of, index_in, raw_scores
+from tasks.families.values import kind, rounded, softmax
 
 if TYPE_CHECKING:
     import numpy as np

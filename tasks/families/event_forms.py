@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from clue_cli.errors import RowError, Where
 from tasks.families.entity_forms import at
 from tasks.families.event_schema import Schema, check_name
+from tasks.families.location import occurrences
 from tasks.families.values import kind
 
 NOWHERE = -1
@@ -59,15 +60,6 @@ class Event(NamedTuple):
     arguments: tuple[Argument, ...]
 
 
-def occurrences(text: str, words: str) -> list[int]:
-    """Every character of `text` where `words` begin, overlapping ones included."""
-    found, start = [], text.find(words) if words else -1
-    while start >= 0:
-        found.append(start)
-        start = text.find(words, start + 1)
-    return found
-
-
 def locate(text: str, words: Sequence[str], anchor: int | None, centre: int | None = None) -> list[int]:
     """Where the words of one event stand in `text`: places that lie near each other.
 
@@ -76,7 +68,7 @@ def locate(text: str, words: Sequence[str], anchor: int | None, centre: int | No
     earlier of equals. `centre` is a place that is known already, and the only one tried. `NOWHERE` for words that are
     not in the text.
     """
-    places = [occurrences(text, some) for some in words]
+    places = [[start for start, _ in occurrences(text, some)] for some in words]
     if centre is not None:
         return [_nearest(found, centre) for found in places]
     if anchor is None or not places[anchor]:

@@ -13,6 +13,7 @@ from clue_cli.contract import Answering, Example, Feature, Limits, Prediction, T
 from clue_cli.errors import RowError, UserError, Where, did_you_mean
 from clue_cli.sources import Row, Source
 from tasks.families import squad, windows
+from tasks.families.alignment import Window
 from tasks.families.base import OWN_FILES, TaskBase
 from tasks.families.encoding import Reach, encoded_windows
 from tasks.families.squad import Answer
@@ -297,7 +298,7 @@ class Reading(TaskBase):
         )
 
 
-def _targets(example: Example, parts: Sequence[windows.Window], tally: Tally) -> list[np.ndarray]:
+def _targets(example: Example, parts: Sequence[Window], tally: Tally) -> list[np.ndarray]:
     """What each window learns; counts what is unusual about the answers."""
     for answer in example.gold:
         if answer.note:

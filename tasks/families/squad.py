@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from clue_cli.errors import RowError, Where
 from clue_cli.lines import Row
+from tasks.families.location import occurrences
 from tasks.families.values import json_cell, kind
 
 MISSING = "answers that the passage does not hold"
@@ -50,20 +51,12 @@ def locate(text: str, start: int, context: str) -> Answer:
         return Answer(text, note=EMPTY)
     if start >= 0 and context.startswith(text, start):
         return Answer(text, start, start + len(text))
-    places = list(_places(text, context))
+    places = [start for start, _ in occurrences(context, text)]
     if not places:
         return Answer(text, note=MISSING)
     place = min(places, key=lambda found: abs(found - start)) if start >= 0 else places[0]
     note = SHIFTED if start >= 0 else SEVERAL if len(places) > 1 else ""
     return Answer(text, place, place + len(text), note)
-
-
-def _places(text: str, context: str) -> Iterator[int]:
-    """Every place where `text` stands, overlapping ones included, in order."""
-    place = context.find(text)
-    while place >= 0:
-        yield place
-        place = context.find(text, place + 1)
 
 
 def read_answers(value: Any, context: str, where: Where) -> tuple[Answer, ...]:

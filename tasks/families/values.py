@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clue_cli.errors import RowError, Where
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _KINDS = {str: "the text", bool: "the truth value", int: "the number", float: "the number", list: "the list"}
 
@@ -47,3 +50,16 @@ def frozen(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return tuple(frozen(item) for item in value)
     return value
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Probabilities along the last axis, float32."""
+    import numpy as np
+
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), dtype=np.float32)
+
+
+def rounded(probability: Any) -> float:
+    """Six digits: float32 has no more, and files stay readable."""
+    return round(float(probability), 6)

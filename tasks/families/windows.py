@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
+
+from tasks.families.alignment import Window
 
 PASSAGE = 1
 """The number of the passage among the texts of a pair."""
@@ -19,13 +21,6 @@ CUT = "answers whose borders fall inside a token; the whole token is learned"
 DROPPED = "answers that begin or end with characters the tokenizer drops; what is left is learned"
 NO_TOKEN = "answers of characters that the tokenizer drops"
 NO_WINDOW = "answers that no window holds"
-
-
-class Window(Protocol):
-    """What is needed of a window."""
-
-    char_spans: np.ndarray | None
-    sequence: np.ndarray | None
 
 
 class Piece(NamedTuple):
