@@ -156,7 +156,7 @@ class Recipe:
     passes over train; `warmup` is a share of all steps; `patience` is epochs without a better dev figure before
     stopping (0: never); `r_drop` weighs the divergence, `fgm` is the length of the perturbation (0: off).
     `dropout` and `attention_dropout` are the encoder's, `head_dropout` stands before the head's own layers.
-    `pooling` None takes the encoder's own default; `segments` is "pair" (0/1 where the encoder has token types) or
+    `pooling` "auto" takes the encoder's own default; `segments` is "pair" (0/1 where the encoder has token types) or
     "zero" (CLUE-bert4keras).
     """
 
@@ -174,7 +174,7 @@ class Recipe:
     dropout: float = 0.1
     attention_dropout: float = 0.0
     head_dropout: float = 0.1
-    pooling: str | None = None
+    pooling: str = "auto"
     segments: str = "pair"
     patience: int = 0
     r_drop: float = 0.0

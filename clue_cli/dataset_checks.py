@@ -245,7 +245,7 @@ def check_labels(found: Description) -> Grades:
     dev = found.splits.get("dev")
     if dev and dev.labelled and (untested := [label for label in used if not dev.labels.get(label)]):
         yield "warn", f"never in dev, so its F1 there is 0 or unknown: {_names(untested)}"
-    yield "good", f"{len(used)} labels, most often {top} ({percent(used.get(top, 0), total)})"
+    yield "good", f"{len(used)} label{'s' * (len(used) != 1)}, most often {top} ({percent(used.get(top, 0), total)})"
 
 
 def _names(labels: list[str]) -> str:

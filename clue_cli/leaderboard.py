@@ -101,13 +101,17 @@ class Part(NamedTuple):
 
 @dataclass
 class Leaderboard:
-    """The table. `averages` names those that some row has; `skipped` are records that could not be read, with why."""
+    """The table. `averages` names those that some row has; `skipped` are records that could not be read, with why.
+
+    primaries: which figure of its metric a column shows, where records tell.
+    """
 
     split: str
     parts: list[Part]
     rows: list[Row]
     references: list[Row]
     averages: list[str]
+    primaries: dict[Column, str] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
@@ -182,8 +186,9 @@ def build(
     for group in (rows, reference_rows):
         group.sort(key=_rank)
     named = [name for name in averages() if any(name in row.averages for row in (*rows, *reference_rows))]
+    primaries = {Column(record.task.name, r.metric): r.primary for record in records for r in record.results}
     return Leaderboard(
-        filters.split, _parts(columns, named, families), rows, reference_rows, named, list(skipped), left_out
+        filters.split, _parts(columns, named, families), rows, reference_rows, named, primaries, list(skipped), left_out
     )
 
 

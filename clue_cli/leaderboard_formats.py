@@ -82,10 +82,12 @@ class View:
         return ", ".join(sorted((self.notes[mark] for mark in marks), key=lambda letter: (len(letter), letter)))
 
     def header(self, key: Column | str) -> tuple[str, ...]:
-        """The parts of a column's name: the task, then the metric's words; `average` and the set's name."""
+        """The parts of a column's name: the task, the metric's words, its figure; `average` and the set's name."""
         if isinstance(key, str):
             return ("average", key)
-        return (key.task, *key.metric.removeprefix(key.task + ":").split(":"))
+        words = key.metric.removeprefix(key.task + ":").split(":")
+        figure = self.board.primaries.get(key, words[-1])
+        return (key.task, *words, *([] if words[-1] in (figure, f"micro_{figure}") else [figure]))
 
     def cell(self, row: Row, key: Column | str) -> Shown:
         """One cell as text; empty where the row has no figure."""

@@ -135,7 +135,7 @@ class Model(BaseModel, nn.Module):
             gradient_checkpointing=recipe.gradient_checkpointing,
             allow_random=allow_random,
         )
-        pooling = recipe.pooling or loaded.default_pooling
+        pooling = loaded.default_pooling if recipe.pooling == "auto" else recipe.pooling
         config = dict(task.head_config(head))
         config["dropout"] = recipe.head_dropout
         if class_weights is not None:

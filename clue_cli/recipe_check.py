@@ -33,10 +33,9 @@ def check_recipe(recipe: Recipe) -> None:
         require(0 <= value < 1, "--" + name.replace("_", "-"), f"must be in [0, 1), got {value:g}")
     for name, known in (
         ("optimizer", OPTIMIZERS),
+        ("pooling", ("auto", *POOLINGS)),
         ("segments", ("pair", "zero")),
         ("class_weights", ("none", "balanced")),
     ):
         value = getattr(recipe, name)
         require(value in known, "--" + name.replace("_", "-"), did_you_mean(str(value), known, name.replace("_", " ")))
-    if recipe.pooling is not None:
-        require(recipe.pooling in POOLINGS, "--pooling", did_you_mean(recipe.pooling, POOLINGS, "pooling"))

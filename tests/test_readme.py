@@ -72,3 +72,28 @@ def test_every_command_of_the_first_table_is_one(capsys: pytest.CaptureFixture[s
         for word in words:
             if word.startswith("-"):
                 assert re.search(rf"(?<![\w-]){word}(?![\w-])", shown), command
+
+
+TWIN = (ROOT / "README.zh.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("text", "title", "following"), [
+    (README, "## Leaderboard\n", "## Your own data\n"), (TWIN, "## 成绩表\n", "## 自己的数据\n"),
+])  # fmt: skip
+def test_the_tables_are_what_the_program_prints(
+    text: str, title: str, following: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["leaderboard", str(ROOT / "results"), "--format", "markdown"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    part = text[text.index(title) : text.index(following)].splitlines()
+    assert [line for line in part if line.startswith(("|", "- "))] == [
+        line for line in printed if line.startswith(("|", "- "))
+    ]
+
+
+def test_the_chinese_twin_has_the_same_commands() -> None:
+    blocks, others = (re.findall(r"```(?:\w*)\n(.*?)```", text, re.DOTALL) for text in (README, TWIN))
+    commands, twins = (
+        [re.sub(r"\s+#.*", "", line) for block in found for line in block.splitlines()] for found in (blocks, others)
+    )
+    assert commands == twins

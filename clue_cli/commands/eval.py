@@ -23,14 +23,14 @@ Threshold = Annotated[
     float | None,
     typer.Option(
         metavar="X", rich_help_panel=o.MODEL,
-        help="Raw score above which a span counts (GlobalPointer). (default: the run's)",
+        help="Raw score above which an answer counts (span and relation heads). (default: the run's)",
     ),
 ]  # fmt: skip
 TuneThreshold = Annotated[
     bool,
     typer.Option(
         "--tune-threshold", rich_help_panel=o.MODEL,
-        help="Find the threshold with the best micro F1 on this split and keep it in the run.",
+        help="Find the threshold with the best figure on this split, by the run's metric, and keep it in the run.",
     ),
 ]  # fmt: skip
 Save = Annotated[

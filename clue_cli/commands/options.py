@@ -144,3 +144,10 @@ def located(task: Any, name: str, data: str | None, encoding: str) -> tuple[Any,
 
     beside = own_directory(name) if data is None else None
     return locate(task.name, beside or data, hub=task.hub, encoding=encoding)
+
+
+def recipe_value(value: object) -> str:
+    """A value of a recipe as one would type it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -71,7 +71,8 @@ Independent = Annotated[
 Threshold = Annotated[
     float | None,
     typer.Option(
-        rich_help_panel=ANSWERS, help="Raw score above which a span counts (GlobalPointer), instead of the run's."
+        rich_help_panel=ANSWERS,
+        help="Raw score above which an answer counts (span and relation heads), instead of the run's.",
     ),
 ]
 Output = Annotated[

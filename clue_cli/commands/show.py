@@ -119,7 +119,7 @@ def _print(document: dict[str, Any]) -> None:
     recipe = document["recipe"]
     named = f", {recipe['name']}" if recipe["name"] else ""
     rows = [
-        ["--" + key.replace("_", "-"), _value(entry["value"]), entry["origin"]]
+        ["--" + key.replace("_", "-"), o.recipe_value(entry["value"]), entry["origin"]]
         for key, entry in recipe["values"].items()
     ]
     console.table(
@@ -182,12 +182,3 @@ def _print_data(document: dict[str, Any]) -> None:
 
 def _after(text: str) -> str:
     return f", {text}" if text else ""
-
-
-def _value(value: Any) -> str:
-    """A recipe value as one would type it; None is what the encoder or head decides itself."""
-    if value is None:
-        return "auto"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)

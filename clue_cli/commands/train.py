@@ -21,7 +21,9 @@ T, RUNS = o.TRAINING, "Runs and memory"
 
 Pooling = Annotated[
     str | None,
-    typer.Option(metavar="NAME", rich_help_panel=o.MODEL, help="first or mean. (default: the encoder's own)"),
+    typer.Option(
+        metavar="NAME", rich_help_panel=o.MODEL, help="first, mean or auto: the encoder's own. (default: auto)"
+    ),
 ]
 AllowRandom = Annotated[
     bool,
@@ -363,7 +365,6 @@ def _show_recipe(request: TrainRequest) -> None:
         )
         return
     rows = [
-        [f"--{key.replace('_', '-')}", "encoder's own" if value is None else str(value), origins[key]]
-        for key, value in asdict(recipe).items()
+        [f"--{key.replace('_', '-')}", o.recipe_value(value), origins[key]] for key, value in asdict(recipe).items()
     ]
     console.table(["option", "value", "from"], rows, title=f"{request.task.name}, {request.head}, {name} ({size})")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from clue_cli.commands.options import recipe_value
 from clue_cli.main import run
 from clue_cli.record import Record
 
@@ -52,6 +53,26 @@ def data_with(tmp_path: Path, line: int, row: str) -> Path:
     lines[line - 1] = row
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return directory
+
+
+@pytest.mark.parametrize("recipe", [None, "clue-bert4keras"])
+def test_every_value_that_a_recipe_shows_is_an_option(
+    recipe: str | None, clue: Callable[..., tuple[int, str, str]]
+) -> None:
+    named = [] if recipe is None else ["--recipe", recipe]
+    _, shown, _ = clue(*named, "--show-recipe", "--json")
+    values = json.loads(shown)["recipe"]
+    options = [
+        word
+        for name, entry in values.items()
+        if not isinstance(entry["value"], bool)  # a switch
+        for word in (f"--{name.replace('_', '-')}", recipe_value(entry["value"]))
+    ]
+    status, again, error = clue(*options, "--show-recipe", "--json")
+    assert status == 0, error
+    assert {name: entry["value"] for name, entry in json.loads(again)["recipe"].items()} == {
+        name: entry["value"] for name, entry in values.items()
+    }
 
 
 WRONG: list[tuple[list[str], str]] = [
