@@ -235,6 +235,8 @@ def read_examples(
             if check is not None:
                 check(example)
         except RowError as error:
+            if not text_fields and error.hint is None and any(name not in row.data for name in task.fields):
+                error.hint = "--text-field names the columns that hold the texts"
             if rejects is None:
                 raise
             rejects.add(error, row.data)

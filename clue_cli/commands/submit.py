@@ -158,13 +158,13 @@ def _show(done: Submitted, *, packed: bool, several: bool) -> None:
 
 
 def _cells(checked: Checked) -> list[Any]:
-    official = {True: "official", False: "another", None: "unknown"}[checked.official]
+    official = {True: "yes", False: "no", None: "not known"}[checked.official]
     return [checked.file, checked.answers, checked.task, " ".join(checked.test), official]
 
 
 def _table(rows: list[list[Any]], *more: str) -> None:
     columns: list[console.Column | str] = [console.Column("file", fold=False), console.Column("answers", right=True)]
-    console.table([*columns, "task", "test file", "it is", *more], rows)
+    console.table([*columns, "task", "test file", "official", *more], rows)
 
 
 def _warnings(checked: list[Checked], samples: list[str]) -> None:

@@ -84,7 +84,7 @@ def test_every_test_split_gets_its_file_with_the_rows_own_ids_and_the_answers_of
     tnews, out = make_run("tnews"), tmp_path / "out"
     assert submit(tnews, "--data", titles, "-o", out) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "tnews10_predict.json 6 tnews test1.0.json another" in shown
+    assert "tnews10_predict.json 6 tnews test1.0.json no" in shown
     assert f"checked and written: {out}" in shown
     assert names(out) == ["tnews10_predict.json", "tnews11_predict.json"]
     assert [row["id"] for row in read(out / "tnews11_predict.json")] == [70, 67, 64, 61, 58, 55]
@@ -253,7 +253,7 @@ def foreign(tmp_path: Path) -> Path:
 def test_files_of_any_program_are_checked(foreign: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for more in ((), ("tnews", "--data", SAMPLES / "tnews"), ("--data", SAMPLES), ("--split", "test1.1")):
         assert submit("--check", foreign, *more) == 0
-        assert "tnews11_predict.json 75 tnews test.json another" in " ".join(capsys.readouterr().out.split())
+        assert "tnews11_predict.json 75 tnews test.json no" in " ".join(capsys.readouterr().out.split())
     assert submit("--check", foreign, "--json", "--quiet") == 0
     [found] = json.loads(capsys.readouterr().out)["files"]
     assert {"file": "tnews11_predict.json", "rows": 75, "answers": 75, "sample": True}.items() <= found.items()
