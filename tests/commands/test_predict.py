@@ -231,6 +231,7 @@ def test_requests_that_make_no_sense(tnews: str, tmp_path: Path, capsys: pytest.
         ([rows, rows, "-o", f"{tmp_path}/"], "both be answered in"),
         ([rows, "-o", f"{tmp_path}/"], "this is an input"),
         ([str(pairs)], "pairs.jsonl:1: no field 'sentence'; fields found: sentence1, sentence2"),
+        ([str(pairs)], "(--text-field names the columns that hold the texts)"),
     ):
         assert run(["predict", tnews, *arguments]) == 2, arguments
         assert message in " ".join(capsys.readouterr().err.split()), arguments
