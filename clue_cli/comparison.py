@@ -216,8 +216,11 @@ def _same_items(scored: Sequence[Scored]) -> None:
         if len(other.lines) != len(first.lines):
             found = f"{len(other.lines):,} items; {first.path} has {len(first.lines):,}"
             raise UserError(f"scored on {found}: only the same items can be compared", where=str(other.path))
+        compared = ["number", "id", "gold"]
+        if other.record.task.fields == first.record.task.fields and first.lines[0]["texts"] is not None:
+            compared.append("texts")
         for ours, theirs in zip(first.lines, other.lines, strict=True):
-            if any(ours[name] != theirs[name] for name in ("number", "id", "gold")):
+            if any(ours[name] != theirs[name] for name in compared if theirs[name] is not None or name != "texts"):
                 raise UserError(
                     f"item {theirs['number']} is not item {ours['number']} of {first.path}: other data, or other gold",
                     where=str(other.path),

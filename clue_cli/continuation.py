@@ -21,6 +21,7 @@ def signature(record: Record) -> dict[str, Any]:
         "metric": record.metrics[0],
         "precision": record.precision,
         "processes": record.processes,
+        "encoding": record.data.encoding,
         "data": [[file.split, file.sha256, file.rows] for file in record.data.files],
     }
 
@@ -38,11 +39,13 @@ def _changed_data(before: list[list[Any]], now: list[list[Any]]) -> list[str]:
     ]
 
 
+class NothingToContinueError(UserError):
+    """The run is finished, and was just what was asked for."""
+
+
 def continued(directory: Path, new: Record) -> Record:
     """The record of the run to continue; UserError naming what the new request changes."""
     old = Record.load(directory)
-    if old.status == "finished":
-        raise UserError("this run is finished; there is nothing to continue", where=str(directory))
     before, now = signature(old), signature(new)
     changed = []
     for name in before:
@@ -67,5 +70,7 @@ def continued(directory: Path, new: Record) -> Record:
             where=str(directory),
             hint="give the options of its record",
         )
+    if old.status == "finished":
+        raise NothingToContinueError("this run is finished; there is nothing to continue", where=str(directory))
     old.status, old.finished, old.error = "running", None, None
     return old

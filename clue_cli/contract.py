@@ -10,6 +10,8 @@ predictions, where token positions live.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -421,3 +423,8 @@ class Task(Protocol):
     def to_config(self) -> dict[str, Any]:
         """What rebuilds this task beside a run: name, version, fields; the whole declaration for a user's own task."""
         ...
+
+
+def labels_sha256(labels: Iterable[str]) -> str:
+    """What tells two label sets (or orders) apart."""
+    return hashlib.sha256(json.dumps(list(labels), ensure_ascii=False).encode("utf-8")).hexdigest()

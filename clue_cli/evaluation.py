@@ -206,6 +206,7 @@ def evaluate_run(
         rows={split: len(examples)},
         left_out={split: tally.as_dict()},
         eval_limit=limit,
+        encoding=encoding,
     )
     if save and known.record is not None:
         _save(run, known.record, result, info, split)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from clue_cli.contract import Feature, Tally
+from clue_cli.contract import Example, Feature, Tally
 
 _COLUMN_TYPES = {"sequence": np.int8}
 
@@ -158,6 +158,14 @@ def cache_directory() -> Path:
         return Path(named)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "clue"
+
+
+def digest_of(examples: Iterable[Example]) -> str:
+    """A hash of what was read: texts and gold of every example, in order."""
+    digest = hashlib.sha256()
+    for example in examples:
+        digest.update(repr((example.texts, example.gold)).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 def fingerprint(parts: Mapping[str, Any]) -> str:

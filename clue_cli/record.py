@@ -35,10 +35,9 @@ The JSON, in short (`?` may be null; every number is finite; no machine's paths,
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -123,7 +122,10 @@ class DataFile:
 
 @dataclass
 class DataInfo:
-    """What was read. `limit`: N training examples drawn by seed (None: all); `eval_limit` likewise for scoring."""
+    """What was read. `limit`: N training examples drawn by seed (None: all); `eval_limit` likewise for scoring.
+
+    `encoding` is that of the files.
+    """
 
     files: list[DataFile] = field(default_factory=list)
     sample: bool = False
@@ -131,6 +133,7 @@ class DataInfo:
     left_out: dict[str, dict[str, int]] = field(default_factory=dict)
     limit: int | None = None
     eval_limit: int | None = None
+    encoding: str = "utf-8"
 
 
 @dataclass
@@ -302,11 +305,6 @@ def record_path(path: str | Path) -> Path:
     """The record's file for a run's directory or for the file itself."""
     path = Path(path)
     return path if path.suffix == ".json" and not path.is_dir() else path / FILE_NAME
-
-
-def labels_sha256(labels: Iterable[str]) -> str:
-    """What tells two label sets (or orders) apart."""
-    return hashlib.sha256(json.dumps(list(labels), ensure_ascii=False).encode("utf-8")).hexdigest()
 
 
 def settings(recipe: Recipe, origins: Mapping[str, str], base: Recipe | None = None) -> dict[str, Setting]:

@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from clue_cli.contract import Task
+from clue_cli.contract import Task, labels_sha256
 from clue_cli.errors import ClueError, UserError, did_you_mean
 
 ENTRY_GROUP = "clue.tasks"
@@ -105,6 +105,11 @@ def restore_task(config: Mapping[str, Any]) -> Task:
         task = task.with_schema(config["schema"])
     elif labels is not None:
         task = task.with_labels(labels)
+    if config.get("labels_sha256") not in (None, labels_sha256(task.labels)):
+        raise UserError(
+            f"the run was made with other labels of task {name}, or in another order, than this program has",
+            hint="train again, or use the program that made it",
+        )
     return cast("Task", task if fields == task.fields else task.with_fields(fields))
 
 

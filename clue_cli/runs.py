@@ -292,21 +292,19 @@ def balanced_weights(task: Task, examples: Sequence[Example]) -> list[float]:
 
 
 def _features(request: TrainRequest, model: Any, examples: Sequence[Example], processes: Any) -> Any:
-    from clue_cli.features import FeatureTable, cached
+    from clue_cli.features import FeatureTable, cached, digest_of
 
-    task, source = request.task, request.source
+    task = request.task
     parts = {
-        "format": 2,
-        "data": [source.sha256(file) for file in task.files_of(source, "train")],
+        "format": 3,
+        "examples": digest_of(examples),
         "task": task.to_config(),
-        "split": "train",
+        "labels": list(task.labels),
         "tokenizer": model.text_encoder.fingerprint,
         "segments": model.segments,
         "flat": model.head.flat,
         "max_length": model.limits.max_length,
         "overlap": model.limits.overlap,
-        "limit": request.limit,
-        "seed": request.seed if request.limit else None,
     }
 
     def make() -> FeatureTable:
@@ -338,8 +336,9 @@ def _record(
     dev: Sequence[Example],
     processes: Any,
 ) -> Record:
+    from clue_cli.contract import labels_sha256
     from clue_cli.data_files import data_files
-    from clue_cli.record import DataInfo, EncoderInfo, Record, TaskInfo, labels_sha256, settings
+    from clue_cli.record import DataInfo, EncoderInfo, Record, TaskInfo, settings
 
     task, encoder = request.task, model.encoder
     files = [
@@ -372,7 +371,7 @@ def _record(
         recipe=settings(used, origins, base),
         seed=request.seed,
         group=request.group,
-        device=str(model.device),
+        device=str(model.device).removesuffix(":0"),
         precision=model.precision,
         processes=processes.count,
         data=DataInfo(
@@ -382,6 +381,7 @@ def _record(
             left_out={split: tally.as_dict() for split, tally in tallies.items()},
             limit=request.limit,
             eval_limit=request.eval_limit,
+            encoding=request.source.encoding,
         ),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from clue_cli.contract import Recipe
+from clue_cli.contract import Recipe, labels_sha256
 from clue_cli.environment import Environment, Program
 from clue_cli.record import (
     DataFile,
@@ -16,7 +16,6 @@ from clue_cli.record import (
     Result,
     Setting,
     TaskInfo,
-    labels_sha256,
     settings,
 )
 

@@ -34,8 +34,12 @@ TuneThreshold = Annotated[
     ),
 ]  # fmt: skip
 Save = Annotated[
-    bool, typer.Option("--save/--no-save", rich_help_panel=o.OUTPUT, help="Write the figures into the run's record.")
-]
+    bool | None,
+    typer.Option(
+        "--save/--no-save", rich_help_panel=o.OUTPUT,
+        help="Write figures and answers into the run. (default: yes, unless --eval-limit or --threshold is given)",
+    ),
+]  # fmt: skip
 PerLabel = Annotated[
     bool,
     typer.Option(
@@ -55,7 +59,7 @@ def eval_command(
     tune_threshold: TuneThreshold = False,
     device: o.DeviceOption = None,
     precision: o.PrecisionOption = None,
-    save: Save = True,
+    save: Save = None,
     per_label: PerLabel = True,
     json: o.JsonOption = False,
     quiet: o.QuietOption = False,
@@ -69,6 +73,7 @@ def eval_command(
 
     if tune_threshold and threshold is not None:
         raise UserError("either a threshold or the search for one", where="--threshold, --tune-threshold")
+    partial = eval_limit is not None or threshold is not None
     evaluation = evaluate_run(
         run,
         split=split,
@@ -79,12 +84,14 @@ def eval_command(
         tune=tune_threshold,
         device=device,
         precision=precision,
-        save=save,
+        save=save if save is not None else not partial,
     )
     if console.is_json():
         console.emit_json(evaluation.as_dict())
         return
     _show(evaluation, split, per_label)
+    if partial and save is None:
+        console.result("A look at other rows or another threshold: the run keeps its figures (--save replaces them).")
 
 
 def _show(evaluation: Evaluation, split: str, per_label: bool) -> None:

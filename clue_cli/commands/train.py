@@ -228,25 +228,40 @@ def _train_all(request: TrainRequest, seeds: int, data: str) -> None:
     from dataclasses import replace
     from uuid import uuid4
 
+    from clue_cli.continuation import NothingToContinueError
     from clue_cli.errors import UserError
+    from clue_cli.record import Record
     from clue_cli.runs import train
 
-    if seeds > 1 and request.resume:
-        hint = "resume the interrupted seed alone, without --seeds"
-        raise UserError("continues one run", where="--resume", hint=hint)
-    # --resume continues a run of a group under the group's own id, which its record holds.
-    group = uuid4().hex[:12] if seeds > 1 else None
+    if seeds > 1 and request.resume and request.output is None:
+        hint = "--output DIR; or resume the interrupted seed alone, without --seeds"
+        raise UserError("several seeds need the directory of all of them to continue", where="--resume", hint=hint)
+    group = (_group_in(request) or uuid4().hex[:12]) if seeds > 1 else None
     done: list[tuple[Path, Record]] = []
     for number in range(seeds):
-        output = request.output
-        if output is not None and seeds > 1:
-            output = output / f"s{request.seed + number}"
-        one = replace(request, seed=request.seed + number, group=group, output=output)
+        one = replace(request, seed=request.seed + number, group=group)
         if seeds > 1:
-            console.message(f"seed {one.seed} ({number + 1} of {seeds})")
-        done.append(train(one))
+            if one.output is not None:
+                output = one.output / f"s{one.seed}"
+                one = replace(one, output=output, resume=request.resume and (output / "record.json").is_file())
+            if _is_main_process():
+                console.message(f"seed {one.seed} ({number + 1} of {seeds})")
+        try:
+            done.append(train(one))
+        except NothingToContinueError:
+            if seeds == 1 or one.output is None:
+                raise
+            done.append((one.output, Record.load(one.output)))
     if _is_main_process():
         _report(request, done, data)
+
+
+def _group_in(request: TrainRequest) -> str | None:
+    """The group of the seeds that are to be continued: further ones belong to it."""
+    from clue_cli.record import Record
+
+    found = sorted(request.output.glob("s*/record.json")) if request.resume and request.output is not None else []
+    return next((group for path in found if (group := Record.load(path).group) is not None), None)
 
 
 def _is_main_process() -> bool:

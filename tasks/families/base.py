@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from clue_cli.contract import Answering, Example, Feature, Prediction, Recipe, Tally, Task
+from clue_cli.contract import Answering, Example, Feature, Prediction, Recipe, Tally, Task, labels_sha256
 from clue_cli.errors import RowError, UserError, Where, did_you_mean
 from clue_cli.files import atomic_write
 from tasks.families import recipes
@@ -421,6 +421,7 @@ class TaskBase(Task):
         nowhere but in a user's task.toml (`registry` puts it together) with its whole declaration.
         """
         config: dict[str, Any] = {"name": self.name, "version": self.version, "fields": list(self.fields)}
+        config["labels_sha256"] = labels_sha256(self.labels)
         if self.own:
             config["labels"] = list(self.labels)
         if self.declared:

@@ -95,7 +95,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["--head", "crf"], "--head"),
     (["--data", "nowhere"], "nowhere"),
     (["--resume"], "--resume needs the run to continue"),
-    (["--resume", "--seeds", "2"], "--resume"),
+    (["--resume", "--seeds", "2"], "--output DIR"),
 ]
 
 
@@ -177,6 +177,28 @@ def test_several_seeds_are_one_group(clue: Callable[..., tuple[int, str, str]]) 
     status, _, err = clue("--seeds", "2", "--seed", "5", "--output", "runs")
     assert status == 2
     assert "there is a run already" in err
+
+
+def test_an_interrupted_group_is_continued_to_its_end(clue: Callable[..., tuple[int, str, str]]) -> None:
+    """What is finished stays, what is not is continued, what is missing is trained, all under one group."""
+    asked = ("--seeds", "3", "--output", "runs", "--json")
+    assert clue(*asked)[0] == 0
+    weights = [Path(f"runs/s{seed}/model/head.safetensors").read_bytes() for seed in (1, 2, 3)]
+    group, first = Record.load("runs/s1").group, Path("runs/s1/record.json").read_bytes()
+    shutil.rmtree("runs/s2")
+    shutil.rmtree("runs/s3/model")
+    record = Record.load("runs/s3")
+    record.status, record.results, record.epochs, record.chosen_epoch = "interrupted", [], [], None
+    record.save("runs/s3")
+    Path("runs/s3/log.jsonl").unlink()
+    status, _, err = clue(*asked, "--resume")
+    assert status == 0, err
+    assert [Path(f"runs/s{seed}/model/head.safetensors").read_bytes() for seed in (1, 2, 3)] == weights
+    assert Path("runs/s1/record.json").read_bytes() == first
+    assert {Record.load(f"runs/s{seed}").group for seed in (1, 2, 3)} == {group}
+    status, _, err = clue(*asked, "--resume", "--head-dropout", "0.5")
+    assert status == 2
+    assert "--head-dropout" in err
 
 
 def test_the_default_place_of_a_run_says_what_it_is(clue: Callable[..., tuple[int, str, str]]) -> None:
