@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from clue_cli.leaderboard_filters import Filters, check_filters
-from clue_cli.leaderboard_marks import cell_marks, newest_versions, run_marks
+from clue_cli.leaderboard_marks import Usual, cell_marks, run_marks, usual_of
 from clue_cli.record import Record, Result
 from clue_cli.references import Reference, averages, entries, references
 
@@ -226,7 +226,7 @@ class _System(NamedTuple):
 def _own_rows(records: Sequence[Record], filters: Filters, left_out: Counter[str]) -> list[Row]:
     """Rows of runs: one for each system, more where a system has several groups of runs on a task."""
     systems: dict[_System, dict[str, dict[object, list[Record]]]] = {}
-    usual = Counter(record.precision for record in records).most_common(1)
+    precision = Counter(record.precision for record in records).most_common(1)
     for position, record in enumerate(records):
         task, name = record.task.name, _encoder_name(record)
         if (filters.tasks and task not in filters.tasks) or not filters.encoder_fits(name):
@@ -240,12 +240,12 @@ def _own_rows(records: Sequence[Record], filters: Filters, left_out: Counter[str
             name,
             "" if record.encoder.scratch else record.encoder.sha256,
             record.head,
-            _details(record, usual[0][0]),
+            _details(record, precision[0][0]),
             run_marks(record),
         )
         group = (record.group, None) if record.group is not None else (None, position)
         systems.setdefault(key, {}).setdefault(task, {}).setdefault(group, []).append(record)
-    versions = newest_versions(records)
+    usual = usual_of(records)
     weights: dict[str, set[str]] = {}
     for system in systems:
         weights.setdefault(system.encoder, set()).add(system.weights)
@@ -260,7 +260,7 @@ def _own_rows(records: Sequence[Record], filters: Filters, left_out: Counter[str
             row = Row(shown, system.head, system.details, system.marks)
             for groups in newest_first:
                 if line < len(groups):
-                    row.cells.update(_cells(groups[line], filters, versions))
+                    row.cells.update(_cells(groups[line], filters, usual))
             rows.append(row)
     return rows
 
@@ -277,7 +277,7 @@ def _results(record: Record, filters: Filters) -> Iterator[Result]:
             yield result
 
 
-def _cells(runs: Sequence[Record], filters: Filters, versions: Mapping[str, int]) -> dict[Column, Cell]:
+def _cells(runs: Sequence[Record], filters: Filters, usual: Usual) -> dict[Column, Cell]:
     """The cells of one group of runs on one task."""
     found: dict[Column, list[tuple[Record, Result]]] = {}
     for record in sorted(runs, key=lambda r: r.seed):
@@ -298,7 +298,7 @@ def _cells(runs: Sequence[Record], filters: Filters, versions: Mapping[str, int]
             error=statistics.fmean(errors) if len(errors) == len(pairs) else None,
             items=pairs[0][1].items,
             seeds=tuple(record.seed for record, _ in pairs),
-            marks=cell_marks(pairs, filters.split, versions),
+            marks=cell_marks(pairs, filters.split, usual),
         )
     return cells
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import math
@@ -24,7 +25,7 @@ from clue_cli.leaderboard import Cell, Column, Leaderboard, Row, _add_averages, 
 from clue_cli.leaderboard_filters import Filters
 from clue_cli.leaderboard_formats import as_csv, as_document, as_html, as_markdown, as_text
 from clue_cli.leaderboard_marks import SAMPLE, UNOFFICIAL
-from clue_cli.record import DataInfo
+from clue_cli.record import DataFile, DataInfo
 from clue_cli.records import find_records, read_records
 from clue_cli.references import averages, references
 
@@ -189,6 +190,25 @@ def test_a_precision_that_is_not_the_usual_one_is_told() -> None:
     details = [row.details for row in table(records).rows]
     assert sorted(details) == [(), (), ("precision=float32",)]
     assert [row.details for row in table(records[:2]).rows] == [(), ()]
+
+
+def test_figures_on_other_data_or_labels_are_not_ranked_beside_the_usual_ones() -> None:
+    def own(encoder: str, dev: str, labels: str = "1") -> Any:
+        files = [DataFile("dev.jsonl", "dev", hashlib.sha256(dev.encode()).hexdigest(), False, 10)]
+        record = make_record(encoder=encoder, data=DataInfo(files), official=False)
+        record.task.labels_sha256 = hashlib.sha256(labels.encode()).hexdigest()
+        return record
+
+    board = table([own("a", "x"), own("b", "x"), own("c", "y"), own("d", "y"), own("e", "x", "2"), own("f", "x")])
+    column = Column("tnews", "accuracy")
+    marks = {row.encoder: row.cells[column].marks for row in board.rows}
+    assert marks["a"] == marks["b"] == marks["f"] == ()
+    assert marks["c"] == marks["d"] != ()
+    assert "other dev files" in marks["c"][0]
+    assert "other labels" in marks["e"][0]
+    # c and d are the best of their own like, whatever the others have.
+    assert {row.encoder for row in board.rows if board.is_best(row, column)} == set("abfcd")
+    assert not any(board.is_near_best(row, column) for row in board.rows)
 
 
 def test_metrics_have_columns_of_their_own() -> None:

@@ -190,7 +190,7 @@ def test_an_interrupted_group_is_continued_to_its_end(clue: Callable[..., tuple[
     record = Record.load("runs/s3")
     record.status, record.results, record.epochs, record.chosen_epoch = "interrupted", [], [], None
     record.save("runs/s3")
-    Path("runs/s3/log.jsonl").unlink()
+    Path("runs/s3/log.jsonl").unlink(missing_ok=True)
     status, _, err = clue(*asked, "--resume")
     assert status == 0, err
     assert [Path(f"runs/s{seed}/model/head.safetensors").read_bytes() for seed in (1, 2, 3)] == weights
