@@ -32,6 +32,11 @@ _REFUSED = {
 }
 
 
+def disk_is_full(error: OSError) -> bool:
+    """Whether `error` says that there is no room left."""
+    return error.errno in _FULL
+
+
 def write_error(path: str | Path, error: OSError) -> ClueError:
     """What to tell the user about `error` met while writing `path`.
 

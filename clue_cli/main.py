@@ -158,8 +158,12 @@ def _invoke(arguments: list[str]) -> int:
 
 
 def _told(error: Exception) -> Exception:
-    """What Typer says about a wrong command line, as an error of ours; any other error as it is."""
+    """What Typer says about a wrong command line, and a full disk, as errors of ours; any other error as it is."""
     from clue_cli.errors import UserError
+    from clue_cli.files import disk_is_full, write_error
+
+    if isinstance(error, OSError) and disk_is_full(error):
+        return write_error(error.filename or "output", error)
 
     tell = getattr(error, "format_message", None)
     if tell is None:

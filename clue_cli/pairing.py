@@ -159,6 +159,7 @@ class _Pairing:
         gold_known = self._known(gold_keys, [row.where for row in self.gold])
         if self._known(keys, [row.where for row in answers]) and gold_known:
             return "text" if known_by_text(self.task) else "id", self._by_id(gold_keys, keys, answers)
+        _check_ascending([key for its in keys for key in its], self.pred_name)
         return "order", self._by_order(answers)
 
     def _known(self, keys: Sequence[tuple[str, ...]], places: Sequence[Where]) -> bool:
@@ -220,3 +221,13 @@ class _Pairing:
                 where=self.pred_name,
             )
         return [(row.example, (answer,)) for row, answer in zip(rows, answers, strict=True) if row.example is not None]
+
+
+def _check_ascending(keys: Sequence[str], name: str) -> None:
+    """Refuse ids that number the rows of the gold, but in another order than its; others say nothing about order."""
+    numbers = [int(key) for key in keys if key.isascii() and key.isdigit()]
+    if not keys or len(numbers) != len(keys) or numbers == sorted(numbers):
+        return
+    if sorted(numbers) in (list(range(len(numbers))), list(range(1, len(numbers) + 1))):
+        hint = "sort them by id"
+        raise UserError("the ids count the rows in another order, and the gold has no ids", where=name, hint=hint)

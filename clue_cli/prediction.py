@@ -18,6 +18,7 @@ meet the same batches and write the same bytes as one process that was never int
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -146,6 +147,8 @@ class Predictor:
             raise UserError(f"must be at least 1, got {top_k}", where="--top-k")
         if top_k > 1 and not self.task.ranked:
             raise UserError(f"task {self.task.name} answers with all spans that count", where="--top-k")
+        if threshold is not None and not math.isfinite(threshold):
+            raise UserError(f"must be a finite number, got {threshold}", where="--threshold")
         if threshold is not None and not self.model.head.thresholded:
             raise UserError(f"the head {self.model.settings.head} has no threshold", where="--threshold")
         threshold = self.model.threshold if threshold is None else threshold
@@ -178,8 +181,8 @@ class Predictor:
         An item is a text, a tuple of texts (a pair), or a mapping of the task's own fields. UserError names the first
         bad item by its index.
         """
-        if isinstance(items, (str, Mapping)):
-            hint = "predict([text])" if isinstance(items, str) else "predict([row])"
+        if isinstance(items, (str, Mapping)) or not isinstance(items, Iterable):
+            hint = "predict([row])" if isinstance(items, Mapping) else "predict([text])"
             raise UserError("predict takes a list of items", hint=hint)
         options = self.answering(threshold=threshold, top_k=top_k)
         stream = self.examples((self._example(item, index) for index, item in enumerate(items)), options)
@@ -197,7 +200,8 @@ class Predictor:
             texts = (item,) if isinstance(item, str) else item
             if not isinstance(texts, (tuple, list)) or not all(isinstance(text, str) for text in texts):
                 wanted = "a text, a tuple of texts or a mapping of fields was expected"
-                raise UserError(f"{wanted}, got {type(item).__name__}", where=where)
+                hint = "what is no text, such as a list of choices, goes into a mapping"
+                raise UserError(f"{wanted}, got {type(item).__name__}", where=where, hint=hint)
             if len(texts) != len(fields):
                 needed = f"{len(fields)} text{'s' if len(fields) > 1 else ''} ({', '.join(fields)})"
                 raise UserError(f"{self.task.name} takes {needed}, got {len(texts)}", where=where)

@@ -104,7 +104,7 @@ def refuse_repeated_keys(lines: Sequence[tuple[int, str]], place: str) -> None:
         if len(found) < len(pairs):
             keys = [key for key, _ in pairs]
             key = next(key for position, key in enumerate(keys) if key in keys[:position])
-            raise RowError(f"{key!r} stands twice in one object", Where(place, _line_of(key, lines)))
+            raise RowError(f"{key!r} occurs twice in one object", Where(place, _line_of(key, lines)))
         return found
 
     json.loads("\n".join(line for _, line in lines), object_pairs_hook=unique)

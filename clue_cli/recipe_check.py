@@ -27,7 +27,8 @@ def check_recipe(recipe: Recipe) -> None:
         at_least(name, least)
     for name in ("head_learning_rate", "weight_decay", "clip", "r_drop", "fgm", "patience"):
         at_least(name, 0)
-    require(0 < recipe.learning_rate < 1e3, "--learning-rate", f"must be above 0, got {recipe.learning_rate:g}")
+    rate = recipe.learning_rate
+    require(0 < rate < 1e3, "--learning-rate", f"must be above 0 and below 1,000, got {rate:g}")
     for name in ("warmup", "dropout", "attention_dropout", "head_dropout"):
         value = getattr(recipe, name)
         require(0 <= value < 1, "--" + name.replace("_", "-"), f"must be in [0, 1), got {value:g}")

@@ -250,29 +250,29 @@ def data_at_hand(task_name: str) -> Path | None:
     return path if path.exists() else None
 
 
-def read_labels(path: str | Path) -> tuple[str, ...]:
+def read_labels(path: str | Path, encoding: str = "utf-8") -> tuple[str, ...]:
     """The labels of a label file, in its order: one a line, or (.json) a JSON list, or JSON lines with a field `label`.
 
-    UserError, naming file and line, for a label that stands twice or is not a text, and for fewer than one.
+    UserError, naming file and line, for a label that occurs twice or is not a text, and for fewer than one.
     """
     labels: dict[str, int | None] = {}
-    for number, label in _label_entries(path):
+    for number, label in _label_entries(path, encoding):
         where = Where(str(path), number)
         if not isinstance(label, str) or not label.strip():
             raise UserError(f"a label must be a text that is not empty, found {json.dumps(label)}", where=where)
         if (label := label.strip()) in labels:
-            raise UserError(f"label {label!r} stands twice", where=where)
+            raise UserError(f"label {label!r} occurs twice", where=where)
         labels[label] = number
     if not labels:
         raise UserError("no labels in it; one a line was expected", where=str(path))
     return tuple(labels)
 
 
-def _label_entries(path: str | Path) -> Iterator[tuple[int | None, Any]]:
+def _label_entries(path: str | Path, encoding: str) -> Iterator[tuple[int | None, Any]]:
     if Path(path).suffix not in (".json", ".jsonl"):
-        yield from open_text(path)
+        yield from open_text(path, encoding)
         return
-    lines = list(open_text(path))
+    lines = list(open_text(path, encoding))
     if lines and lines[0][1].lstrip().startswith("["):
         try:
             values = json.loads("\n".join(line for _, line in lines))

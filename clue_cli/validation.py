@@ -121,7 +121,7 @@ def read_json(path: Path, what: str = "record") -> Any:
         if len(found) < len(items):
             names = [name for name, _ in items]
             twice = next(name for name in names if names.count(name) > 1)
-            raise UserError(f"the field {twice!r} stands twice", where=str(path), hint=f"the {what} is damaged")
+            raise UserError(f"the field {twice!r} occurs twice", where=str(path), hint=f"the {what} is damaged")
         return found
 
     try:

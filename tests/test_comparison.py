@@ -131,6 +131,7 @@ def test_the_table_fits_a_terminal(
     ("change", "said"),
     [
         ("gold", "is not item"),
+        ("texts", "item 1 is not item 1"),
         ("fewer", "9 items"),
         ("task", "one is of afqmc|a run of tnews"),
         ("none", "clue eval"),
@@ -144,6 +145,14 @@ def test_what_cannot_be_compared_is_refused(
     first = make_run(tmp_path / "a", "0101010101")
     if change == "gold":
         second = make_run(tmp_path / "b", "0101010101", "0101010100")
+    elif change == "texts":
+        second = make_run(tmp_path / "b", "0101010101")
+        for run_, text in ((first, "甲"), (second, "乙")):
+            answers = run_ / "predictions.dev.jsonl"
+            lines = [json.loads(line) for line in answers.read_text("utf-8").splitlines()]
+            for line in lines:
+                line["texts"] = [text if line["number"] == 1 else "同", "句"]
+            answers.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     elif change == "fewer":
         second = make_run(tmp_path / "b", "010101010", "010101010")
     elif change == "task":

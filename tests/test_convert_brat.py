@@ -125,7 +125,7 @@ def test_one_document_or_a_zip_of_several(tmp_path: Path) -> None:
         ("T1\t人 0 3\t林望舒\nT2\t人 x 3\t周\n", "a.ann:2: a type and offsets"),
         ("T1\t人 0 99\t周亦然们\n", "a.ann:1: [0, 99) does not fit"),
         ("T1\t人 1 3\t上任\n", "a.ann:1: [1, 3) is '亦然' in the text, not '上任', which stands 2 times"),
-        ("T1\t人 0 3\t周亦然\nT1\t人 0 3\t周亦然\n", "a.ann:2: T1 stands twice"),
+        ("T1\t人 0 3\t周亦然\nT1\t人 0 3\t周亦然\n", "a.ann:2: T1 occurs twice"),
         ("T1\t人 0 3\t周亦然\nR1\tx Arg1:T1 Arg2:T9\n", "a.ann:2: T9 stands nowhere in this file"),
         ("T1\t人 0 3\t周亦然\nR1\tx Arg1:T1\n", "a.ann:2: a relation of two arguments was expected, found 1"),
         ("T1\t人 0 3\t周亦然\nE1\tx\n", "a.ann:2: arguments (NAME:ID) were expected"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from clue_cli.contract import Feature, Tally
 from clue_cli.errors import UserError
 from clue_cli.features import FeatureTable, cache_directory, cached, fingerprint
 from clue_cli.runs import prepare
+from clue_cli.sources import Source
 from tests.engine_cases import request
 
 
@@ -164,7 +166,10 @@ def test_every_option_that_changes_features_changes_their_name(
     seen: list[dict[str, Any]], tiny_encoder: Path, tmp_path: Path
 ) -> None:
     def name(task: str = "cluener", head: str | None = None, encoder: Path = tiny_encoder, **more: Any) -> str:
+        data, encoding = more.pop("data", None), more.pop("encoding", "utf-8")
         asked = request(task, encoder, tmp_path / "run", head, **more)
+        if data is not None:
+            asked = replace(asked, source=Source.open(data, encoding=encoding))
         with pytest.raises(UserError, match="far enough"):
             prepare(asked)
         return fingerprint(seen[-1])
@@ -180,6 +185,14 @@ def test_every_option_that_changes_features_changes_their_name(
         for heads in (("softmax", "crf"), ("globalpointer", "efficient-globalpointer"))
     )
     assert (len(flat), len(nested), len(flat | nested)) == (1, 1, 2)
+    source = seen[-1]["examples"]
+    (tmp_path / "data").mkdir()
+    for split in ("train", "dev"):
+        row = '{"text": "海南", "label": {"name": {"海南": [[0, 1]]}}}\n'
+        (tmp_path / "data" / f"{split}.json").write_text(row, encoding="gb18030")
+    read = {name(data=tmp_path / "data", encoding=encoding) for encoding in ("gb18030", "big5")}
+    assert len(read) == 2
+    assert source not in {asked["examples"] for asked in seen[-2:]}
     same = [name(options={"learning_rate": 1.0}), name(options={"epochs": 7}), name(precision="bf16")]
     assert set(same) == {names[0]}
     assert name(limit=None, seed=9) == names[-1]

@@ -95,6 +95,33 @@ def test_ids_that_do_not_fit_are_refused(answers: list[dict[str, Any]], words: s
         score_files(PAIRS, gold, lines(tmp_path / "p.jsonl", answers))
 
 
+@pytest.mark.parametrize(("ids", "fits"), [
+    ((0, 1, 2), True), ((1, 2, 3), True), ((2, 0, 1), False), (("3", "1", "2"), False), ((9, 7, 30), True),
+    (("c", "a", "b"), True),
+])  # fmt: skip
+def test_numbers_of_rows_in_another_order_are_refused(ids: tuple[Any, ...], fits: bool, tmp_path: Path) -> None:
+    """The gold has no ids: rows are paired by order, which numbers of rows would contradict."""
+    gold = lines(tmp_path / "gold.jsonl", labelled("yes", "no", "yes"))
+    answers = lines(tmp_path / "p.jsonl", [{"id": i, "label": "yes"} for i in ids])
+    if fits:
+        assert score_files(PAIRS, gold, answers).paired_by == "order"
+    else:
+        with pytest.raises(UserError, match="count the rows in another order"):
+            score_files(PAIRS, gold, answers)
+
+
+def test_blanks_of_own_lines_may_have_the_same_tags(tmp_path: Path) -> None:
+    """A user's own cloze: rows are paired by id or order, not by the tags of ChID."""
+    (tmp_path / "task.toml").write_text('family = "cloze"\n', encoding="utf-8")
+    rows = [
+        {"content": f"他{said}#idiom1#。", "candidates": ["甲", "乙"], "answers": {"#idiom1#": i}}
+        for i, said in enumerate(("说", "笑"))
+    ]
+    gold = lines(tmp_path / "dev.jsonl", rows)
+    answers = lines(tmp_path / "p.jsonl", [{**row, "answers": {"#idiom1#": 0}} for row in rows])
+    assert score_files(find_task(str(tmp_path)), gold, answers).scores["chid:accuracy"].figure == 0.5
+
+
 def test_ids_repeated_in_the_gold_are_refused(tmp_path: Path) -> None:
     gold = lines(tmp_path / "gold.jsonl", labelled("yes", "no", ids=(7, 7)))
     with pytest.raises(RowError, match=r"gold\.jsonl:2: id: id 7 was already used in line 1"):
@@ -178,7 +205,7 @@ def test_a_file_of_one_row_is_a_row_and_no_document(tmp_path: Path) -> None:
     [
         ('{"Q1": "王明", "Q2": "上海"}', r"p\.json: no prediction for id Q3 \(--missing wrong counts"),
         ('{"Q1": "", "Q2": "", "Q3": "", "Q4": ""}', r"p\.json: Q4: id Q4: no such id in the gold"),
-        ('{"Q1": "王明",\n "Q1": "王",\n "Q2": "", "Q3": ""}', r"p\.json:2: 'Q1' stands twice in one object"),
+        ('{"Q1": "王明",\n "Q1": "王",\n "Q2": "", "Q3": ""}', r"p\.json:2: 'Q1' occurs twice in one object"),
         ('{"Q1": 3, "Q2": "", "Q3": ""}', r"p\.json: Q1: a text was expected, found the number 3"),
         ('["Q1"]', r"p\.json: one object \{id: answer\} was expected"),
         ('{"Q1": "王明"', r"p\.json:1: no valid JSON"),

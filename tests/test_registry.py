@@ -81,6 +81,7 @@ def test_a_task_remembers_itself() -> None:
         ({"fields": "sentence"}, "damaged"),
         ({"fields": None}, "damaged"),
         ({"labels": ["a", "a"]}, "listed twice"),
+        ({"labels_sha256": "0" * 64}, "made with other labels of task tnews, or in another order"),
         ({"labels": [1, 2]}, "damaged"),
     ],
 )

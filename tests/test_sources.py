@@ -310,7 +310,7 @@ def test_labels_come_in_the_order_of_their_file(tmp_path: Path, name: str, text:
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("labels.txt", "a\nb\na\n", ":3: label 'a' stands twice"),
+        ("labels.txt", "a\nb\na\n", ":3: label 'a' occurs twice"),
         ("labels.txt", "\n", "no labels in it"),
         ("labels.json", "[]", "no labels in it"),
         ("labels.json", '["a", null]', "found null"),

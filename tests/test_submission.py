@@ -169,7 +169,7 @@ def test_a_document_that_does_not_fit_is_refused(name: str, case: Callable[[str]
     refused(changed(lambda all_: {**all_, first: None}), first)
     refused(changed(lambda all_: {**all_, first: [1]}), first)
     refused(changed(lambda all_: [all_]), made.path.name)
-    refused(whole.replace("{", f'{{"{first}": {value},\n', 1), rf":\d+: '{first}' stands twice in one object")
+    refused(whole.replace("{", f'{{"{first}": {value},\n', 1), rf":\d+: '{first}' occurs twice in one object")
     refused(whole[: len(whole) // 2], r"no valid JSON")
     refused(whole + whole, "one JSON value was expected in the whole file, found several")
 

@@ -53,7 +53,7 @@ def data_command(
     Exit status 1 if a check fails, 2 at a row that cannot be read (file and line are named), else 0.
     """
     console.configure(quiet=quiet, color=False if no_color else None, json=json, debug=debug)
-    chosen = o.chosen_task(task, fields, labels)
+    chosen = o.chosen_task(task, fields, labels, encoding)
     source, sample = o.located(chosen, task, data, encoding)
     chosen = chosen.adapt(source)
     from clue_cli.dataset import Encoding

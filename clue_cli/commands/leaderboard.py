@@ -74,6 +74,8 @@ def leaderboard_command(
     if not directories and not Path("runs").is_dir():
         console.message("no runs yet: there is no directory runs here (clue train makes it)")
     records, skipped = read_records(find_records(directories or ([Path("runs")] if Path("runs").is_dir() else [])))
+    if directories and not records and not skipped:
+        console.message(f"no run in {', '.join(map(str, directories))}: only published figures are shown")
     for _, reason in skipped:
         console.warn(f"left out: {reason}")
     wishes = (tuple(task or ()), tuple(encoder or ()), tuple(head or ()), tuple(metric or ()))

@@ -92,14 +92,14 @@ DebugOption = Annotated[bool, typer.Option("--debug", rich_help_panel=OUTPUT, he
 ForceOption = Annotated[bool, typer.Option("--force", rich_help_panel=OUTPUT, help="Replace what is there already.")]
 
 
-def chosen_task(name: str, fields: str | None, labels: Path | None) -> Any:
+def chosen_task(name: str, fields: str | None, labels: Path | None, encoding: str = "utf-8") -> Any:
     """The task by name or directory, with the user's input fields and labels. UserError for what does not exist."""
     from clue_cli.registry import find_task
     from clue_cli.sources import read_labels
 
     task: Any = find_task(name)
     if labels is not None:
-        task = task.with_labels(read_labels(labels))
+        task = task.with_labels(read_labels(labels, encoding))
     if fields is not None:
         task = task.with_fields([field.strip() for field in fields.split(",") if field.strip()])
     return task

@@ -74,7 +74,7 @@ def score_command(
 
     if missing not in ("refuse", "wrong"):
         raise UserError(did_you_mean(missing, ["refuse", "wrong"], "way to treat them"), where="--missing")
-    chosen = o.chosen_task(task, fields, labels)
+    chosen = o.chosen_task(task, fields, labels, encoding)
     name = None if metric is None else o.chosen_metric(chosen, metric)
     result = score_files(chosen, gold, pred, name, encoding=encoding, aliases=alias, missing_wrong=missing == "wrong")
     if console.is_json():

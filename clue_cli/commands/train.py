@@ -192,7 +192,7 @@ def train_command(
         "class_weights": class_weights,
         "gradient_checkpointing": gradient_checkpointing or None,
     }
-    chosen = o.chosen_task(task, fields, labels)
+    chosen = o.chosen_task(task, fields, labels, encoding)
     source, sample = o.located(chosen, task, data, encoding)
     chosen = chosen.adapt(source)
     from clue_cli.runs import TrainRequest

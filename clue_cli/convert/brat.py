@@ -88,7 +88,7 @@ def _document(source: Source, name: str, annotations: str, tally: Tally) -> Docu
             tally.add(DISCONTINUOUS, where)
             broken.add(key)
         elif key in document.marks:
-            raise RowError(f"{key} stands twice", where)
+            raise RowError(f"{key} occurs twice", where)
         else:
             document.marks[key] = mark
     events = {key for key, _, _ in lines.events}

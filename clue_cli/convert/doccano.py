@@ -95,7 +95,7 @@ def _add_object(document: Document, entry: Mapping[str, Any], where: Where) -> N
     start, end = (d.number_at(entry.get(part), at(where, part)) for part in ("start_offset", "end_offset"))
     key = str(entry["id"]) if "id" in entry else f"{where.field}"
     if key in document.marks:
-        raise RowError(f"id {d.shown(entry['id'])} stands twice", at(where, "id"))
+        raise RowError(f"id {d.shown(entry['id'])} occurs twice", at(where, "id"))
     document.marks[key] = Mark(start, end, name, where)
 
 

@@ -79,7 +79,7 @@ class Cloze(Choosing):
     def rows(self, source: Source, file: str, bad: Bad | None = None) -> Iterator[Row]:
         """The lines of a file, with their answers from the file beside it under `answers`; none for a file of answers.
 
-        RowError for a tag that stands twice in lines with such a file, and for an answer that is no whole number.
+        RowError for a tag that occurs twice in lines with such a file, and for an answer that is no whole number.
         """
         if file in self._answer_names():
             return
@@ -167,7 +167,7 @@ class Cloze(Choosing):
         if not tags:
             raise RowError("there is no blank in it; one is written #idiom000378# or #idiom#", where)
         if repeated := next((tag for i, tag in enumerate(tags) if tag in tags[:i]), None):
-            raise RowError(f"the blank {repeated} stands twice in one line; tags must differ", where)
+            raise RowError(f"the blank {repeated} occurs twice in one line; tags must differ", where)
         if not self.numbered and len(tags) > 1:
             raise RowError(f"one blank a line was expected, found {len(tags)}", where)
         return [passage for passage in passages if TAG.search(passage)]
@@ -273,8 +273,8 @@ class Cloze(Choosing):
         return Prediction(answer, Scores(answer) if len(tags) == 1 else None)
 
     def submission_ids(self, example: Example) -> tuple[str | int, ...]:
-        """The tags of the line's blanks, or its id where tags have no numbers."""
-        if not self.numbered:
+        """The tags of the line's blanks, or its id where tags have no numbers or, in a user's own data, come again."""
+        if not self.numbered or not self.submissions:
             return super().submission_ids(example)
         return tuple(blank.tag for blank in parts(example)[0])
 

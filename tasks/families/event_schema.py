@@ -114,7 +114,7 @@ def read_schema(rows: Iterable[Row]) -> Schema:
     for row in rows:
         type_ = _name(row.data.get("event_type"), row, "event_type")
         if type_ in roles:
-            raise RowError(f"event type {type_!r} stands twice", row.at("event_type"))
+            raise RowError(f"event type {type_!r} occurs twice", row.at("event_type"))
         listed = row.data.get("role_list")
         if not isinstance(listed, list):
             raise RowError(f'[{{"role": ...}}, ...] was expected, found {kind(listed)}', row.at("role_list"))
@@ -125,7 +125,7 @@ def read_schema(rows: Iterable[Row]) -> Schema:
                 raise RowError(f'{{"role": ...}} was expected, found {kind(entry)}', row.at(place))
             role = _name(entry.get("role"), row, f"{place}.role")
             if role in roles[type_]:
-                raise RowError(f"role {role!r} of {type_!r} stands twice", row.at(f"{place}.role"))
+                raise RowError(f"role {role!r} of {type_!r} occurs twice", row.at(f"{place}.role"))
             roles[type_] += (role,)
             if "enum_items" in entry:
                 enumerated.setdefault(type_, {})[role] = _values(entry["enum_items"], row, f"{place}.enum_items")

@@ -44,6 +44,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from clue_cli.contract import Recipe
 from clue_cli.errors import UserError, did_you_mean
 from clue_cli.lines import reading
 from clue_cli.sources import read_labels
@@ -109,6 +110,13 @@ def _declare(values: Mapping[str, Any], path: Path) -> TaskBase:
     renamed = {"label": "label", "id": "id", "metric": "default_metric", "join": "lists"}
     declaration |= {part: values[key] for key, part in renamed.items() if key in values}
     declaration |= {key: values[key] for key in ("label_names", "recipe") if key in values}
+    if len(set(texts := declaration.get("texts", ()))) != len(texts):
+        raise UserError("`text` names a field twice")
+    for label in values.get("label_names", {}):
+        if label not in declaration["labels"]:
+            raise UserError(did_you_mean(label, declaration["labels"], "label") + " ([label_names])")
+    for name, value in values.get("recipe", {}).items():
+        _check_setting(name, value)
     if values["family"] == "entities" and values.get("label", "label") != "label":
         declaration["entities"] = declaration.pop("label")  # CLUENER's form stays in `label`
     if "join" in values and "lists" not in family.__dataclass_fields__:
@@ -140,6 +148,20 @@ def _family(name: str) -> type[TaskBase]:
     module, cls = FAMILIES[name]
     family: type[TaskBase] = getattr(importlib.import_module(module), cls)
     return family
+
+
+def _check_setting(name: str, value: Any) -> None:
+    """Refuse a value of another type than the recipe's; `clue train` looks at what it says."""
+    default = getattr(Recipe(), name, value)
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    fits, wanted = {
+        bool: (isinstance(value, bool), "true or false"),
+        int: (whole, "a whole number"),
+        float: (whole or isinstance(value, float), "a number"),
+        str: (isinstance(value, str), "a string"),
+    }.get(type(default), (True, ""))
+    if not fits:
+        raise UserError(f"`{name}` in [recipe]: {wanted} was expected, found {kind(value)}")
 
 
 def _check(key: str, value: Any, path: Path) -> None:

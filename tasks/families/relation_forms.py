@@ -59,7 +59,7 @@ def schema_of(lines: Sequence[Sequence[Any]]) -> Schema:
     schema: dict[str, tuple[str, Mapping[str, str]]] = {}
     for predicate, subject, slots in lines:
         if predicate in schema:
-            raise ValueError(f"predicate {predicate!r} stands twice in the schema")
+            raise ValueError(f"predicate {predicate!r} occurs twice in the schema")
         if VALUE not in slots:
             raise ValueError(f"predicate {predicate!r} has no slot {VALUE!r}")
         schema[predicate] = subject, {VALUE: slots[VALUE], **slots}
@@ -182,7 +182,7 @@ def _predicate(entry: Any, schema: Schema, where: Where, path: Sequence[Any]) ->
     if not isinstance(predicate, str):
         raise RowError(f"the predicate must be a text, found {kind(predicate)}", place)
     if predicate not in schema:
-        hint = "predicates are those of the schema file beside the data (*schema*.json), else the official ones"
+        hint = "predicates are those of the schema (*schema*.json) in the directory of data or gold, else the official"
         raise RowError(did_you_mean(predicate, schema, "predicate"), place, hint=hint)
     return predicate
 

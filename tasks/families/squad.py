@@ -111,7 +111,7 @@ def unpack(document: Any, place: str, *, question: str, context: str, answers: s
     """The flat rows of a nested document, in order, under the given names of fields.
 
     RowError, with the path inside the document, for every part that is missing or of another kind, and for an id that
-    stands twice. What stands in a field of a question is for the reader of the row to judge.
+    occurs twice. What stands in a field of a question is for the reader of the row to judge.
     """
     seen: dict[str | int, Where] = {}
     top = Where(place)

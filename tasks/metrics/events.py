@@ -126,6 +126,13 @@ class DueeEvent(_EventMetric):
     def _counted(self, gold: Sequence[Event], predicted: Sequence[Event]) -> tuple[Amounts, Amounts, Amounts]:
         return _agreeing({_whole(event) for event in gold}, {_whole(event) for event in predicted})
 
+    def notes(self, totals: np.ndarray) -> list[str]:
+        """Why nothing may be right, from sums (K,); empty if something is."""
+        by_class = self.classes.by_class(totals)
+        if by_class.right.sum() or not by_class.predicted.sum():
+            return []
+        return ["duee:event wants triggers too: the official prediction form and the head crf have none"]
+
 
 def _whole(event: Event) -> tuple[str, Hashable]:
     arguments = frozenset((argument.role, argument.text, argument.start) for argument in event.arguments)

@@ -3,7 +3,7 @@
     {day}，{firm}{fire}{crowd}
         | 组织关系-裁员 fire 时间=day 裁员方=firm 裁员人数=crowd
 
-`type trigger role=slot ...`, several events with a semicolon between them. A slot that stands twice in the template is
+`type trigger role=slot ...`, several events with a semicolon between them. A slot that occurs twice in the template is
 meant where it first stands, `slot@2` is its second place; `role=!words` is a value that stands nowhere in the text.
 """
 

@@ -183,7 +183,7 @@ def generate(dice: Dice) -> Files:
     unrepeated, files = Unrepeated(), {}
     for file in DOCUMENTS:
         items = make_file(file, unrepeated, dice)
-        if file == "m-train.json":  # a choice that stands twice, as in five official train questions
+        if file == "m-train.json":  # a choice that occurs twice, as in five official train questions
             items[0][1][0]["choice"].append(items[0][1][0]["choice"][0])
         if file.startswith("test"):
             questions = [question for item in items for question in item[1]]

@@ -224,6 +224,7 @@ def test_requests_that_make_no_sense(tnews: str, tmp_path: Path, capsys: pytest.
         ([rows, "--resume"], "--output FILE"),
         ([rows, "--json"], "--output FILE"),
         ([rows, "--threshold", "1"], "--threshold"),
+        ([rows, "--threshold", "nan"], "must be a finite number"),
         ([rows, "--text-field", "a,b"], "--text-field a,b"),
         ([rows, "--device", "tpu"], "--device"),
         ([rows, "--precision", "fp8"], "--precision"),

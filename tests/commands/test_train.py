@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -220,3 +223,31 @@ def test_a_full_disk_at_the_first_checkpoint_leaves_nothing(
     assert status == 1
     assert "No space left" in err
     assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_look_at_a_part_keeps_what_the_run_has(
+    clue: Callable[..., tuple[int, str, str]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`clue eval` of fewer rows replaces figures and answers of the run only where that is asked for."""
+    assert clue("--output", "run", "--quiet")[0] == 0
+    before = (Path("run/record.json").read_bytes(), Path("run/predictions.dev.jsonl").read_bytes())
+    asked = ["eval", "run", "--eval-limit", "5", "--device", "cpu"]
+    assert run(asked) == 0
+    assert "the run keeps its figures" in " ".join(capfd.readouterr().out.split())
+    assert (Path("run/record.json").read_bytes(), Path("run/predictions.dev.jsonl").read_bytes()) == before
+    assert run([*asked, "--save"]) == 0
+    result = Record.load("run").result("accuracy", "dev")
+    assert result is not None
+    assert result.items == 5
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_standard_output_on_a_full_disk_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "clue_cli", "list"], stdout=full, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": str(SAMPLES.parents[1])},
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "the disk is full" in done.stderr

@@ -87,7 +87,7 @@ WRONG = [
     (CHID, {**GOLD_LINE, "content": ["#idiom1#", 7]}, "content: a text or a list of texts was expected"),
     (CHID, {**GOLD_LINE, "content": ""}, "content: there is no blank in it; one is written #idiom000378# or #idiom#"),
     (CHID, {**GOLD_LINE, "content": ["没有空。"]}, "content: there is no blank in it"),
-    (CHID, {**GOLD_LINE, "content": ["#idiom1#", "#idiom1#"]}, "content: the blank #idiom1# stands twice in one line"),
+    (CHID, {**GOLD_LINE, "content": ["#idiom1#", "#idiom1#"]}, "content: the blank #idiom1# occurs twice in one line"),
     (CHID, without("candidates"), "no field 'candidates'"),
     (CHID, {**GOLD_LINE, "candidates": "一帆风顺"}, "candidates: a list of choices was expected, found the text"),
     (CHID, {**GOLD_LINE, "candidates": ["一帆风顺"]}, "candidates: two choices or more were expected, found 1"),

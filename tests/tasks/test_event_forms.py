@@ -330,11 +330,11 @@ def test_roles_of_a_block_of_lines() -> None:
     ("rows", "words"),
     [
         ([{}], r"schema\.json:1: event_type: a name was expected, found null"),
-        ([ROWS[0], ROWS[0]], r"schema\.json:2: event_type: event type '收购' stands twice"),
+        ([ROWS[0], ROWS[0]], r"schema\.json:2: event_type: event type '收购' occurs twice"),
         ([{"event_type": "a"}], r"role_list: .* found null"),
         ([{"event_type": "a", "role_list": ["b"]}], r"role_list\[0\]: .* found the text"),
         ([{"event_type": "a", "role_list": [{"role": " "}]}], r"role_list\[0\]\.role: a name was expected"),
-        ([{"event_type": "a", "role_list": [{"role": "b"}, {"role": "b"}]}], r"role_list\[1\]\.role: .*stands twice"),
+        ([{"event_type": "a", "role_list": [{"role": "b"}, {"role": "b"}]}], r"role_list\[1\]\.role: .*occurs twice"),
         ([{"event_type": "a", "role_list": [{"role": "b", "enum_items": []}]}], r"enum_items: .*found an empty list"),
         ([{"event_type": "a", "role_list": [{"role": "b", "enum_items": ["x", "x"]}]}], "different names"),
         ([{"event_type": "a", "role_list": [], "trigger": "no"}], "trigger: true or false was expected"),

@@ -507,7 +507,7 @@ def test_the_schemas_are_the_official_ones(shared: Path) -> None:
         ("duee", "train", 11_908, 13_860, True),
         ("duee", "dev", 1_498, 1_790, True),
         ("duee", "test", 15_000, 0, True),
-        ("duee_fin", "dev", 1_171, 1_532, True),  # one event stands twice
+        ("duee_fin", "dev", 1_171, 1_532, True),  # one event occurs twice
         ("duee_fin", "train", 1_484, 4_261, None),  # a selected part; three events stand twice
     ],
 )
