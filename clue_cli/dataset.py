@@ -120,16 +120,17 @@ class SpanTask(Protocol):
 
 @dataclass
 class SplitDescription:
-    """One split as measured; counts are rows or examples, `tokens` with special tokens.
+    """One split as measured; counts are rows or examples.
 
     official:     whether the file is the official one; None where its hash is not known (or the data are the user's).
     rows:         rows in the file; `examples` those read; `left_out` the others, by reason.
     labels:       label or span type -> how often it occurs as gold, in the order of the task.
     duplicates:   examples whose input was there before in this split; `conflicts` inputs that occur with several golds.
     seen_in:      earlier split -> examples of this one whose input occurs there too.
+    tokens:       of an example with special tokens, of several choices the longest; `all_tokens` those of all.
     over_length:  examples longer than the limit: cut, or given in several windows.
     windows:      features that all examples make at the limit.
-    tokens_kept:  tokens inside the limit; equal to `tokens.total` for tasks with windows.
+    tokens_kept:  tokens inside the limit; equal to `all_tokens` for tasks with windows.
     damaged:      examples with U+FFFD in a text.
     """
 
@@ -148,6 +149,7 @@ class SplitDescription:
     damaged: int = 0
     characters: Quantiles | None = None
     tokens: Quantiles | None = None
+    all_tokens: int = 0
     over_length: int = 0
     windows: int = 0
     tokens_kept: int = 0
@@ -256,15 +258,14 @@ def _measure_tokens(
     """Lengths of whole examples, then the windows of those over the limit, and the spans within reach."""
     limit = encoding.limits.max_length
     whole = list(task.features(batch, encoding.text, Limits(UNLIMITED), Tally()))
-    length = Counter[int]()
     longest = Counter[int]()
     for feature in whole:
-        length[feature.item] += feature.length
+        found.all_tokens += feature.length
         longest[feature.item] = max(longest[feature.item], feature.length)
         found.windows += 1
         if encoding.unknown is not None:
             found.unknown_tokens += feature.inputs["input_ids"].count(encoding.unknown)
-    tokens.extend(length[item] for item in range(len(batch)))
+    tokens.extend(longest[item] for item in range(len(batch)))
     long = [item for item in range(len(batch)) if longest[item] > limit]
     whole_of_long = sum(longest[feature.item] > limit for feature in whole)
     found.over_length += len(long)

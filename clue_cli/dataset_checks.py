@@ -305,10 +305,10 @@ def check_lengths(found: Description) -> Grades:
             if split.over_length:
                 yield status, f"{over}, given in overlapping windows, {split.windows:,} in all"
         else:
-            kept = _share(split.tokens_kept, split.tokens.total)
+            kept = _share(split.tokens_kept, split.all_tokens)
             status = "fail" if kept < KEPT_FAIL else grade(share, CUT_WARN, 1.0)
             if split.over_length:
-                yield status, f"{over}, cut: {percent(split.tokens_kept, split.tokens.total)} of all tokens are seen"
+                yield status, f"{over}, cut: {percent(split.tokens_kept, split.all_tokens)} of all tokens are seen"
     if found.encoder is not None and not any(split.over_length for split in found.splits.values()):
         yield "good", f"every example fits into {found.max_length} tokens"
 
@@ -317,9 +317,9 @@ def check_unknown(found: Description) -> Grades:
     """The encoder's vocabulary fits the texts."""
     for name, split in found.splits.items():
         if split.tokens is not None:
-            share = _share(split.unknown_tokens, split.tokens.total)
+            share = _share(split.unknown_tokens, split.all_tokens)
             status = grade(share, UNKNOWN_WARN, UNKNOWN_FAIL)
-            yield status, f"{name} {percent(split.unknown_tokens, split.tokens.total)}"
+            yield status, f"{name} {percent(split.unknown_tokens, split.all_tokens)}"
 
 
 def check_reach(found: Description) -> Grades:

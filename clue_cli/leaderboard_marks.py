@@ -26,7 +26,8 @@ def run_marks(record: Record) -> tuple[str, ...]:
     """What makes all figures of a run incomparable."""
     marks = list(_data_marks(record.data))
     if record.task.changed:
-        marks.append(f"own fields or labels: fields {', '.join(record.task.fields)}; {record.task.labels} labels")
+        labels = f"; {record.task.labels} labels" if record.task.labels > 1 else ""
+        marks.append(f"own fields or labels: fields {', '.join(record.task.fields)}{labels}")
     if record.status != "finished":
         marks.append(f"run {record.status}" if record.status != "running" else "run not finished")
     return tuple(dict.fromkeys(marks))

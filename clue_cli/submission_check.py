@@ -14,6 +14,7 @@ from typing import Any
 
 from clue_cli.contract import Example, Tally, Task
 from clue_cli.errors import RowError, UserError, Where, did_you_mean
+from clue_cli.lines import open_bytes
 from clue_cli.prediction_rows import (
     check_same_input,
     id_field,
@@ -101,6 +102,9 @@ def check_submission(task: Task, path: Path, source: Source, split: str) -> Chec
     ids = [str(key) for key in given]
     wanted = [str(key) for example in examples for key in _ids(task, example)]
     problems = _id_problems(task, ids, wanted)
+    with open_bytes(path) as stream:
+        if stream.read(3) == b"\xef\xbb\xbf":
+            problems.append("a byte order mark at the beginning, which official scorers stumble over")
     wrong = _wrong_rows(task, examples, dict(zip(ids, rows, strict=True)), document)
     if wrong:
         others = f" (and {len(wrong) - 1:,} more wrong rows)" if len(wrong) > 1 else ""

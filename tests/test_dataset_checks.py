@@ -180,7 +180,7 @@ def healthy() -> Description:
     lengths, tokens = Quantiles(5, 20, 30, 40, 2000), Quantiles(7, 22, 32, 42, 2200)
     train = SplitDescription(
         "train.json", "0", True, 100, rows=100, examples=100, labelled=100, labels={"a": 60, "b": 40},
-        characters=lengths, tokens=tokens, windows=100, tokens_kept=2200, spans=SpanReach(100, 100),
+        characters=lengths, tokens=tokens, all_tokens=2200, windows=100, tokens_kept=2200, spans=SpanReach(100, 100),
     )  # fmt: skip
     dev = replace(train, file="dev.json", labels={"a": 50, "b": 50}, seen_in={"train": 0})
     return Description("t", 1, "data", False, False, False, ("text",), "e", 128, 32, {"train": train, "dev": dev})

@@ -224,6 +224,13 @@ def test_class_indices_descriptions_and_numbers_in_place_of_labels(
         made.check()
 
 
+def test_a_byte_order_mark_is_refused(case: Callable[[str], Case]) -> None:
+    made = case("tnews")
+    made.path.write_bytes(b"\xef\xbb\xbf" + made.path.read_bytes())
+    with pytest.raises(UserError, match="byte order mark"):
+        made.check()
+
+
 def test_ids_may_be_texts_or_numbers(case: Callable[[str], Case]) -> None:
     made = case("tnews")
     made.rewrite(lambda rows: [{**row, "id": str(row["id"])} for row in rows])
