@@ -115,8 +115,8 @@ def submit(request: SubmitRequest) -> Submitted:
 
     Under several processes all of them call this, and the main one writes.
     """
+    _check_runs(request.runs)
     jobs = [_job(run, request) for run in request.runs]
-    _check_jobs(jobs)
     names = [job.task.submissions[split] for job in jobs for split in job.splits]
     processes = Processes.current()
     main = processes.rank == 0
@@ -214,15 +214,16 @@ def _trained_on_other_data(run: Path) -> bool:
     return (run / "record.json").is_file() and not Record.load(run).data.sample
 
 
-def _check_jobs(jobs: Sequence[_Job]) -> None:
-    if not jobs:
+def _check_runs(runs: Sequence[Path]) -> None:
+    if not runs:
         raise UserError("no run to submit", hint="clue submit RUN -o DIR")
     first: dict[str, Path] = {}
-    for job in jobs:
-        if job.task.name in first:
-            both = f"{first[job.task.name]} and {job.run} are both runs of task {job.task.name}"
+    for run in runs:
+        name = run_task(run).name
+        if name in first:
+            both = f"{first[name]} and {run} are both runs of task {name}"
             raise UserError(f"{both}; an entry takes one run a task")
-        first[job.task.name] = job.run
+        first[name] = run
 
 
 def _check_output(request: SubmitRequest, names: Sequence[str]) -> None:

@@ -105,6 +105,12 @@ def test_events_and_relations_ask_which(tmp_path: Path) -> None:
         converted(corpus(tmp_path / "in", annotations), output=tmp_path / "out")
 
 
+def test_fragments_that_touch_are_one_span(tmp_path: Path) -> None:
+    """brat joins the words of fragments with a blank, also where the text has none."""
+    rows, _ = converted(corpus(tmp_path / "in", "T1\t人 0 1;1 3\t周 亦然\n"), output=tmp_path / "out")
+    assert [(entity["start"], entity["end"]) for entity in rows[0]["entities"]] == [(0, 3)]
+
+
 def test_one_document_or_a_zip_of_several(tmp_path: Path) -> None:
     corpus(tmp_path / "in", bound("T1", "人", "周亦然"))
     corpus(tmp_path / "in", bound("T1", "人", "林望舒"), name="b")

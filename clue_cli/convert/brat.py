@@ -138,7 +138,10 @@ def _mark(content: str, text: str, where: Where) -> Mark | None:
     for (_, end), (start, _) in itertools.pairwise(fragments):
         if text[end:start].strip():
             return None
-    return Mark(fragments[0][0], fragments[-1][1], found["type"], where, words or None)
+    first, last = fragments[0][0], fragments[-1][1]
+    if len(fragments) > 1 and words == " ".join(text[start:end] for start, end in fragments):
+        words = text[first:last]  # brat writes a blank between fragments, whatever the text has there
+    return Mark(first, last, found["type"], where, words or None)
 
 
 def _arguments(content: str, where: Where) -> list[tuple[str, str]]:
