@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from clue_cli.main import run
+from tasks.families import own
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -97,3 +98,36 @@ def test_the_chinese_twin_has_the_same_commands() -> None:
         [re.sub(r"\s+#.*", "", line) for block in found for line in block.splitlines()] for found in (blocks, others)
     )
     assert commands == twins
+
+
+GUIDES = {name: (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("own-data.md", "own-data.zh.md")}
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_the_guide_to_own_data_shows_data_that_train(
+    guide: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = re.findall(r"```toml\n(.*?)```\n\n```json\n(.*?)```", GUIDES[guide], re.DOTALL)
+    families = [toml.split('"')[1] for toml, _ in shown]
+    assert families == ["classification", "entities", "choice", "cloze", "reading"]
+    for family, (toml, rows) in zip(families, shown, strict=True):
+        data = place / family
+        data.mkdir()
+        (data / "task.toml").write_text(toml, encoding="utf-8")
+        for split in ("train", "dev"):
+            (data / f"{split}.jsonl").write_text(rows, encoding="utf-8")
+        limits = ["--max-length", "64", "--overlap", "8"]
+        assert run(["train", str(data), *SMALL, *limits, "--output", f"run-{family}"]) == 0, capsys.readouterr().err
+        assert "left out or changed" not in capsys.readouterr().out
+
+
+def test_the_guide_names_every_key() -> None:
+    for text in GUIDES.values():
+        table = text[text.index("| `family`") :]
+        named = {
+            key
+            for line in table.splitlines()
+            if line.startswith("| ")
+            for key in re.findall(r"`\[?(\w+)\]?`", line.split("|")[1])
+        }
+        assert named == set(own._KEYS)
