@@ -54,9 +54,12 @@ class Scored:
         """The cluster (n,) of every item under `metric`: the number of its first item."""
         return np.array([(line["clusters"] or {}).get(metric.id, line["number"]) for line in self.lines])
 
-    def by_cluster(self, metric: Metric) -> np.ndarray:
-        """The statistics (C, K) of every cluster of items: what figures, errors and tests are made of."""
-        return by_cluster(metric, self.matrix(metric), self.clusters(metric))
+    def by_cluster(self, metric: Metric, clusters: np.ndarray | None = None) -> np.ndarray:
+        """The statistics (C, K) of every cluster of items: what figures, errors and tests are made of.
+
+        clusters: (n,) of the same items where another run knows them better (those of older versions do not).
+        """
+        return by_cluster(metric, self.matrix(metric), self.clusters(metric) if clusters is None else clusters)
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,9 @@ def compare_scored(
     if name not in first.task.metrics:
         raise UserError(did_you_mean(name, first.task.metrics, f"metric of task {first.task.name}"), where="--metric")
     chosen = make_metric(first.task, name)
-    matrices = [some.by_cluster(chosen) for some in scored]
+    knowing = next((some for some in scored if any(line["clusters"] for line in some.lines)), first)
+    clusters = knowing.clusters(chosen)
+    matrices = [some.by_cluster(chosen, clusters) for some in scored]
     if len(matrices[0]) < 2:
         raise UserError("one item shows no difference between systems", where=str(first.path))
     found = [
@@ -175,7 +180,7 @@ def compare_scored(
     ]
     return Comparison(
         first.task.name, chosen.id, chosen.primary, split, len(first.lines), len(matrices[0]), resamples,
-        systems, pairs, _by_seeds(scored, chosen),
+        systems, pairs, _by_seeds(scored, chosen, clusters),
     )  # fmt: skip
 
 
@@ -189,7 +194,7 @@ def read_run(path: Path, split: str) -> Scored:
     file = path / f"predictions.{split}.jsonl"
     if not file.is_file():
         raise UserError(f"no answers on {split} here", where=str(path), hint=f"clue eval {path} --split {split}")
-    task = restore_task(read_settings(path / "model")["task"])
+    task = restore_task(read_settings(path / "model")["task"], str(path))
     lines = []
     with file.open(encoding="utf-8") as stream:
         for number, text in enumerate(stream, start=1):
@@ -257,22 +262,22 @@ def disagreements(metric: Metric, first: Scored, second: Scored) -> list[Disagre
     ]  # fmt: skip
 
 
-def _by_seeds(scored: Sequence[Scored], metric: Metric) -> list[Seeds]:
+def _by_seeds(scored: Sequence[Scored], metric: Metric, clusters: np.ndarray) -> list[Seeds]:
     """Groups of two or more of the runs, compared by the spread of their seeds."""
     groups: dict[str, list[Scored]] = {}
     for some in scored:
         if some.record.group is not None:
             groups.setdefault(some.record.group, []).append(some)
     systems = [
-        (f"{runs[0].record.encoder.name} {runs[0].record.head} ({len(runs)} seeds)", _figures(runs, metric))
+        (f"{runs[0].record.encoder.name} {runs[0].record.head} ({len(runs)} seeds)", _figures(runs, metric, clusters))
         for runs in groups.values()
         if len(runs) > 1
     ]
     return [_welch(one, other) for one, other in itertools.combinations(systems, 2)]
 
 
-def _figures(runs: Iterable[Scored], metric: Metric) -> list[float]:
-    return [float(figure_of(metric, run.by_cluster(metric).sum(0))) for run in runs]
+def _figures(runs: Iterable[Scored], metric: Metric, clusters: np.ndarray) -> list[float]:
+    return [float(figure_of(metric, run.by_cluster(metric, clusters).sum(0))) for run in runs]
 
 
 def _letter(number: int) -> str:

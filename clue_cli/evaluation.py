@@ -121,6 +121,7 @@ class Evaluation:
     metric: str
     split: str
     curve: Curve | None = None
+    saved: bool = False
 
     def by_length(self) -> list[Slice]:
         """The ranking metric by length of the text in characters; empty slices left out."""
@@ -141,6 +142,7 @@ class Evaluation:
         """Everything as JSON values."""
         return {
             "split": self.split,
+            "saved": self.saved,
             "sample": self.data.sample,
             "threshold": self.result.threshold,
             "threshold_origin": self.result.threshold_origin,
@@ -162,9 +164,11 @@ def evaluate_run(
     tune: bool = False,
     device: str | None = None,
     precision: str | None = None,
-    save: bool = True,
+    save: bool | None = None,
 ) -> Evaluation:
     """Score the model of `run` on a split, and with `save` write the figures into its record (an export has none).
+
+    `save` None: unless a part of the split or another threshold is looked at. A tuned threshold is kept with them.
 
     Without `data`, `$CLUE_DATA` or the shipped sample serve; UserError where the run was trained on other data than the
     sample and none are given, or where an export's threshold is to be tuned.
@@ -185,7 +189,11 @@ def evaluate_run(
     if sample and not known.sample:
         raise UserError("this run was not trained on the shipped sample: say where its data are", where="--data")
     tally = Tally()
-    examples = drawn(list(task.read(source, split, tally)), limit, known.seed)
+    examples = list(task.read(source, split, tally))
+    limit = None if limit is not None and limit >= len(examples) else limit
+    examples = drawn(examples, limit, known.seed)
+    if save is None:
+        save = limit is None and threshold is None
     answering, origin = None, "default"
     curve = None
     if tune:
@@ -195,7 +203,7 @@ def evaluate_run(
     elif threshold is not None:
         answering, origin = Predictor(model).answering(threshold=threshold), "option"
     elif model.threshold is not None:
-        origin = "the run's own"
+        origin = _origin_of(model.threshold, known.record)
     result = evaluate(model, examples, answering)
     result.threshold_origin = origin
     tally.merge(result.tally)
@@ -212,7 +220,14 @@ def evaluate_run(
         _save(run, known.record, result, info, split)
         if tune and isinstance(model, Model):
             model.write_settings(run / "model")
-    return Evaluation(result, info, known.metric, split, curve)
+    return Evaluation(result, info, known.metric, split, curve, saved=save and known.record is not None)
+
+
+def _origin_of(threshold: float, record: Record | None) -> str:
+    """Where the threshold that a run keeps comes from, as the result of its tuning says."""
+    results = record.results if record is not None else []
+    tuned = (r.threshold_origin for r in results if r.threshold == threshold and r.threshold_origin.startswith("tuned"))
+    return next(tuned, "the run's own")
 
 
 @dataclass(frozen=True)

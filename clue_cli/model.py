@@ -245,7 +245,7 @@ class Model(BaseModel, nn.Module):
         from clue_cli.registry import restore_task
 
         document = read_settings(directory)
-        task = restore_task(document["task"])
+        task = restore_task(document["task"], str(directory))
         settings, config = settings_of(document, directory)
         encoder = load_encoder(str(directory / "encoder"))
         # The run's own copy of the weights has another hash than the encoder that the training began with.

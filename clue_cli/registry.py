@@ -78,8 +78,8 @@ def own_directory(name: str) -> Path | None:
     return path if (path / OWN_FILE).is_file() else None
 
 
-def restore_task(config: Mapping[str, Any]) -> Task:
-    """The task that a run remembers: the inverse of `Task.to_config`.
+def restore_task(config: Mapping[str, Any], where: str | None = None) -> Task:
+    """The task that a run, `where`, remembers: the inverse of `Task.to_config`.
 
     UserError where this program does not know it, has another version of it, or the configuration is damaged.
     """
@@ -94,11 +94,12 @@ def restore_task(config: Mapping[str, Any]) -> Task:
     known = tasks()
     if name not in known:
         hint = "install the package that brings it"
-        raise UserError(f"the run was made with task {name!r}, which is not installed here", hint=hint)
+        raise UserError(f"the run was made with task {name!r}, which is not installed here", where=where, hint=hint)
     task: Any = known[name]
     if version != task.version:
         raise UserError(
             f"the run was made with version {version} of task {name}, this program has version {task.version}",
+            where=where,
             hint="train again, or use the program that made it",
         )
     if config.get("schema") is not None:
@@ -108,6 +109,7 @@ def restore_task(config: Mapping[str, Any]) -> Task:
     if config.get("labels_sha256") not in (None, labels_sha256(task.labels)):
         raise UserError(
             f"the run was made with other labels of task {name}, or in another order, than this program has",
+            where=where,
             hint="train again, or use the program that made it",
         )
     return cast("Task", task if fields == task.fields else task.with_fields(fields))

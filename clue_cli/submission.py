@@ -144,7 +144,7 @@ def run_task(run: Path) -> Task:
     from clue_cli.model_settings import read_settings
     from clue_cli.prediction import model_directory
 
-    return restore_task(read_settings(model_directory(run))["task"])
+    return restore_task(read_settings(model_directory(run))["task"], str(run))
 
 
 def _job(run: Path, request: SubmitRequest) -> _Job:

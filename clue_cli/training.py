@@ -301,8 +301,10 @@ class Training:
 
     def _resume(self) -> None:
         tensors, state = load_checkpoint(self.directory / LAST)
-        if state.get("signature") != self.signature:
-            raise UserError("the checkpoint is another training's", where=str(self.directory / LAST))
+        # The encoding is new in it: checkpoints of older versions are of UTF-8, or of a run that says otherwise.
+        if {"encoding": self.signature["encoding"], **state.get("signature", {})} != self.signature:
+            hint = "--force begins anew"
+            raise UserError("the checkpoint is another training's", where=str(self.directory / LAST), hint=hint)
         try:
             self.stepper.load(tensors)
             self.progress = Progress.from_dict(state)

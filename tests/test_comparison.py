@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clue_cli.comparison import Scored
+from clue_cli.comparison import Scored, compare_scored, read_run
 from clue_cli.contract import FORMAT_VERSION, Example, Prediction, Tally
 from clue_cli.evaluation import DevResult, write_predictions
 from clue_cli.main import run
@@ -87,6 +87,23 @@ def test_items_of_one_cluster_are_drawn_together(name: str, wrong: Any, tmp_path
     assert expected.errors[metric.primary] == pytest.approx(difference_error(metric, found, nothing))
     assert expected.statistics is not None
     assert sorted(found.tolist()) == sorted(np.concatenate(list(expected.statistics.chunks())).tolist())
+
+
+def test_runs_of_older_versions_are_compared_by_the_clusters_of_the_others(tmp_path: Path) -> None:
+    """Their answers do not say which items belong together."""
+    metric = make_metric(find_task("afqmc"))
+    scored = []
+    for name, said in (("old", "0101010101"), ("new", "0101011010")):
+        run_ = make_run(tmp_path / name, said, seed=len(scored) + 1)
+        some = read_run(run_, "dev")
+        if name == "new":
+            for line in some.lines:
+                line["clusters"] = {metric.id: line["number"] // 2 * 2}
+        scored.append(some)
+    for order in (scored, scored[::-1]):
+        found = compare_scored(order, split="dev", resamples=50)
+        assert (found.items, found.clusters) == (10, 5)
+        assert {pair.paired.items for pair in found.pairs} == {5}
 
 
 def test_several_runs_are_compared_in_pairs_with_corrected_p(

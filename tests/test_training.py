@@ -314,6 +314,21 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(
     assert fingerprints(tmp_path / "run") == fingerprints(whole("tnews"))
 
 
+def test_a_checkpoint_of_before_encodings_were_kept_is_continued(
+    tiny_encoder: Path, tmp_path: Path, whole: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = request("tnews", tiny_encoder, tmp_path / "run")
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        crash_at(patch, Training, "_step", 4)
+        train(asked)
+    path = tmp_path / "run" / "last" / "state.json"
+    state = json.loads(path.read_text("utf-8"))
+    del state["signature"]["encoding"]
+    path.write_text(json.dumps(state), encoding="utf-8")
+    train(replace(asked, resume=True))
+    assert fingerprints(tmp_path / "run") == fingerprints(whole("tnews"))
+
+
 def test_resume_refuses_what_would_be_another_run(
     tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

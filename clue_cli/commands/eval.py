@@ -30,7 +30,8 @@ TuneThreshold = Annotated[
     bool,
     typer.Option(
         "--tune-threshold", rich_help_panel=o.MODEL,
-        help="Find the threshold with the best figure on this split, by the run's metric, and keep it in the run.",
+        help="Find the threshold with the best figure on this split, by the run's metric, and keep it in the run "
+        "(of a part of the rows: with --save).",
     ),
 ]  # fmt: skip
 Save = Annotated[
@@ -73,7 +74,6 @@ def eval_command(
 
     if tune_threshold and threshold is not None:
         raise UserError("either a threshold or the search for one", where="--threshold, --tune-threshold")
-    partial = eval_limit is not None or threshold is not None
     evaluation = evaluate_run(
         run,
         split=split,
@@ -84,14 +84,15 @@ def eval_command(
         tune=tune_threshold,
         device=device,
         precision=precision,
-        save=save if save is not None else not partial,
+        save=save,
     )
     if console.is_json():
         console.emit_json(evaluation.as_dict())
         return
     _show(evaluation, split, per_label)
-    if partial and save is None:
-        console.result("A look at other rows or another threshold: the run keeps its figures (--save replaces them).")
+    if save is None and not evaluation.saved and (evaluation.data.eval_limit or threshold is not None):
+        kept = "figures and threshold" if tune_threshold else "figures"
+        console.result(f"A look at a part of the rows, or another threshold: the run keeps its {kept} (--save).")
 
 
 def _show(evaluation: Evaluation, split: str, per_label: bool) -> None:

@@ -29,6 +29,7 @@ def show_command(
     ] = None,
     fields: o.FieldsOption = None,
     labels: o.LabelsOption = None,
+    encoding: o.EncodingOption = "utf-8",
     json: o.JsonOption = False,
     quiet: o.QuietOption = False,
     no_color: o.NoColorOption = False,
@@ -38,7 +39,7 @@ def show_command(
     console.configure(quiet=quiet, color=False if no_color else None, json=json, debug=debug)
     from clue_cli.registry import own_directory
 
-    chosen = o.chosen_task(task, fields, labels)
+    chosen = o.chosen_task(task, fields, labels, encoding)
     document = describe(chosen, o.chosen_head(chosen, head), size, recipe)
     document["directory"] = None if (own := own_directory(task)) is None else str(own)
     if console.is_json():

@@ -117,7 +117,12 @@ Output = Annotated[
         help="Directory of the run. (default: runs/TASK/...)",
     ),
 ]  # fmt: skip
-Resume = Annotated[bool, typer.Option("--resume", rich_help_panel=o.OUTPUT, help="Continue the run at --output.")]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume", rich_help_panel=o.OUTPUT, help="Continue the run at --output, with --seeds all runs there."
+    ),
+]
 
 
 def train_command(
@@ -236,6 +241,12 @@ def _train_all(request: TrainRequest, seeds: int, data: str) -> None:
     if seeds > 1 and request.resume and request.output is None:
         hint = "--output DIR; or resume the interrupted seed alone, without --seeds"
         raise UserError("several seeds need the directory of all of them to continue", where="--resume", hint=hint)
+    if seeds > 1 and request.output is not None:
+        if (request.output / "record.json").is_file():
+            raise UserError("is one run; several seeds need a directory of their own", where=str(request.output))
+        if request.resume and not any(request.output.glob("s*/record.json")):
+            hint = "train without --resume"
+            raise UserError("there is no run to continue", where=str(request.output), hint=hint)
     group = (_group_in(request) or uuid4().hex[:12]) if seeds > 1 else None
     done: list[tuple[Path, Record]] = []
     for number in range(seeds):

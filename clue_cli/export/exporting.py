@@ -138,7 +138,7 @@ def export(request: ExportRequest) -> Exported:
     """
     record = _check_request(request)
     directory = model_directory(request.run)
-    task = restore_task(read_settings(directory)["task"])
+    task = restore_task(read_settings(directory)["task"], str(directory))
     rows = _rows(request, record, task)
     run = request.run.resolve().name
     with staging(request.output) as stage:

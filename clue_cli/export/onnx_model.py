@@ -61,7 +61,7 @@ class OnnxModel(BaseModel):
         from clue_cli.registry import restore_task
 
         document = read_settings(directory)
-        task = restore_task(document["task"])
+        task = restore_task(document["task"], str(directory))
         settings, config = settings_of(document, directory)
         origin = export_origin(document, directory)
         if origin is None or not isinstance(document.get("hidden_size"), int):

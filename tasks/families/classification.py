@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from clue_cli.contract import Answering, Example, Feature, Limits, Prediction, Tally, TextEncoder
 from clue_cli.errors import RowError, UserError
 from clue_cli.sources import Row
 from tasks.families.base import TaskBase
 from tasks.families.values import kind, rounded, softmax
-
-if TYPE_CHECKING:
-    pass
 
 ENCODE_BATCH = 1024
 """Examples given to the tokenizer at once: enough for its threads, little memory."""

@@ -199,9 +199,15 @@ def test_an_interrupted_group_is_continued_to_its_end(clue: Callable[..., tuple[
     assert [Path(f"runs/s{seed}/model/head.safetensors").read_bytes() for seed in (1, 2, 3)] == weights
     assert Path("runs/s1/record.json").read_bytes() == first
     assert {Record.load(f"runs/s{seed}").group for seed in (1, 2, 3)} == {group}
-    status, _, err = clue(*asked, "--resume", "--head-dropout", "0.5")
-    assert status == 2
-    assert "--head-dropout" in err
+    for more, said in (
+        (["--resume", "--head-dropout", "0.5"], "--head-dropout"),
+        (["--resume", "--output", "nowhere"], "there is no run to continue"),
+        (["--output", "runs/s1"], "is one run"),
+        (["--resume", "--output", "runs/s1"], "is one run"),
+    ):
+        status, _, err = clue(*asked, *more)
+        assert (status, said in err) == (2, True), err
+    assert not Path("nowhere").exists()
 
 
 def test_the_default_place_of_a_run_says_what_it_is(clue: Callable[..., tuple[int, str, str]]) -> None:
@@ -235,10 +241,23 @@ def test_a_look_at_a_part_keeps_what_the_run_has(
     assert run(asked) == 0
     assert "the run keeps its figures" in " ".join(capfd.readouterr().out.split())
     assert (Path("run/record.json").read_bytes(), Path("run/predictions.dev.jsonl").read_bytes()) == before
+    assert run(["eval", "run", "--eval-limit", "5000", "--device", "cpu"]) == 0  # no part of it: all
+    assert "keeps its figures" not in capfd.readouterr().out
     assert run([*asked, "--save"]) == 0
     result = Record.load("run").result("accuracy", "dev")
     assert result is not None
     assert result.items == 5
+
+
+def test_a_tuned_threshold_stays_marked(
+    clue: Callable[..., tuple[int, str, str]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """However often the run is evaluated again."""
+    assert clue("--output", "run", "--quiet", "--overlap", "4", task="cluener")[0] == 0
+    for more in (["--tune-threshold"], []):
+        assert run(["eval", "run", "--device", "cpu", *more]) == 0
+        assert "(tuned on dev)" in capfd.readouterr().out
+        assert {result.threshold_origin for result in Record.load("run").results} == {"tuned on dev"}
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
