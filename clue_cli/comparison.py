@@ -296,20 +296,31 @@ def _welch(one: tuple[str, list[float]], other: tuple[str, list[float]]) -> Seed
     return Seeds(first, second, ours, theirs, p, seeds_needed(ours, theirs))
 
 
+NOTHING = "nothing"
+
+
 def brief(value: Any, width: int = 60) -> str:
     """An answer in one short line for people: what it says, without positions and probabilities."""
     text = _said(value)
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-_UNSAID = {"start", "end", "probability", "text", "type", "role"}
+_UNSAID = {
+    "start", "end", "probability", "probabilities", "score", "answer_start", "subject_type", "object_type",
+    "text", "type", "role",
+}  # fmt: skip
+_OWN_FORMS = ("entities", "relations", "events")
 
 
 def _said(value: Any) -> str:
     if isinstance(value, Mapping):
+        # An answer in our own form and in the official one says the same twice.
+        value = next((value[name] for name in _OWN_FORMS if isinstance(value.get(name), list)), value)
+    if isinstance(value, Mapping):
         own = "/".join(str(value[name]) for name in ("role", "text", "type") if value.get(name) is not None)
         rest = [_said(part) for name, part in value.items() if name not in _UNSAID and part is not None]
-        return " ".join(part for part in (own, *rest) if part)
+        said = [part for part in dict.fromkeys((own, *rest)) if part]
+        return " ".join([part for part in said if part != NOTHING] or said)
     if isinstance(value, list):
-        return ", ".join(map(_said, value)) or "nothing"
-    return "nothing" if value is None else str(value)
+        return ", ".join(dict.fromkeys(map(_said, value))) or NOTHING
+    return NOTHING if value is None else str(value)

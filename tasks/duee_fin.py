@@ -21,7 +21,7 @@ from tasks.families.events import Events
 
 TASK = Events(
     name="duee_fin",
-    version=1,
+    version=2,
     title="DuEE-fin: events in financial documents, 13 types, 92 roles",
     homepage="https://aistudio.baidu.com/competition/detail/65",
     texts=("text",),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clue_cli.comparison import Scored, compare_scored, read_run
+from clue_cli.comparison import Scored, brief, compare_scored, read_run
 from clue_cli.contract import FORMAT_VERSION, Example, Prediction, Tally
 from clue_cli.evaluation import DevResult, write_predictions
 from clue_cli.main import run
@@ -187,6 +187,19 @@ def test_what_cannot_be_compared_is_refused(
         second = first
     assert run(["compare", str(first), str(second)]) == 2
     assert re.search(said, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(("value", "said"), [
+    ({"spo_list": [], "relations": []}, "nothing"),
+    ({"spo_list": [{"predicate": "作者", "subject": "甲", "subject_type": "人", "object": {"@value": "乙"},
+                    "object_type": {"@value": "书"}}]}, "作者 甲 乙"),
+    ({"answer": "6米", "answer_start": 3, "score": 8.0151}, "6米"),
+    ({"answers": [{"text": "6米", "answer_start": 1}, {"text": "6米", "answer_start": 9}]}, "6米"),
+    ({"events": [{"event_type": "离世", "trigger": None, "arguments": []}]}, "离世"),
+    ({"label": "104"}, "104"),
+])  # fmt: skip
+def test_answers_are_said_once_and_without_figures(value: Any, said: str) -> None:
+    assert brief(value) == said
 
 
 def test_one_run_alone_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

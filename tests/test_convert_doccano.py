@@ -155,7 +155,7 @@ def test_a_zip_as_doccano_packs_it(tmp_path: Path) -> None:
         ({"text": "李雷"}, "no annotations: none of entities, label, labels, annotations is there; fields found: text"),
         ({"text": 3, "label": []}, "text: a text was expected, found 3"),
         ({"label": []}, "no field 'text'; fields found: label"),
-        ({"text": "李雷", "entities": [entity(1, 0, 1, "a"), entity(1, 1, 2, "a")]}, "entities[1].id: id 1 stands twi"),
+        ({"text": "李雷", "entities": [entity(1, 0, 1, "a"), entity(1, 1, 2, "a")]}, "entities[1].id: id 1 occurs twi"),
         (
             {"text": "李", "entities": [entity(1, 0, 1, "a")], "relations": [{"from_id": 1, "to_id": 9, "type": "x"}]},
             "relations[0].to_id: the id of an entity of this row was expected, found 9",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clue_cli.contract import Span, Tally
-from clue_cli.errors import RowError, Where
+from clue_cli.errors import RowError, UserError, Where
 from clue_cli.lines import Bad
 from clue_cli.sources import Source
 
@@ -167,6 +167,9 @@ def entries(source: Source, name: str, bad: Bad | None = None) -> Iterable[tuple
     RowError for a file that is neither.
     """
     place = source.place(name)
+    if name.lower().endswith((".csv", ".tsv")):
+        hint = "rows of one text and one label need no conversion: give them a task.toml"
+        raise UserError("tables are not converted: export JSON or JSON lines", where=place, hint=hint)
     value = source.document(name)
     if value is None:
         return ((row.data, row.where) for row in source.rows(name, bad))

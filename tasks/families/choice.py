@@ -10,7 +10,7 @@ from clue_cli.contract import Answering, Example, Feature, Limits, Prediction, T
 from clue_cli.errors import RowError, UserError, Where
 from clue_cli.sources import Row
 from tasks.families.choosing import Choosing, field_of, index_in, raw_scores
-from tasks.families.values import kind, rounded, softmax
+from tasks.families.values import kind, rounded, softmax, texts_cell
 
 if TYPE_CHECKING:
     from clue_cli.sources import Source
@@ -106,6 +106,7 @@ class MultipleChoice(Choosing):
 
     def passage_in(self, value: Any, where: Where) -> str:
         """The passage in a field, its texts joined; RowError where it is no text, no list of texts, or empty."""
+        value = texts_cell(value)
         texts = [value] if isinstance(value, str) else value
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise RowError(f"a text or a list of texts was expected, found {kind(value)}", where)

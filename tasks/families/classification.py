@@ -10,7 +10,7 @@ from clue_cli.contract import Answering, Example, Feature, Limits, Prediction, T
 from clue_cli.errors import RowError, UserError
 from clue_cli.sources import Row
 from tasks.families.base import TaskBase
-from tasks.families.values import kind, rounded, softmax
+from tasks.families.values import kind, rounded, softmax, texts_cell
 
 ENCODE_BATCH = 1024
 """Examples given to the tokenizer at once: enough for its threads, little memory."""
@@ -69,7 +69,7 @@ class TextClassification(TaskBase):
         )
 
     def _joined(self, row: Row, name: str) -> str:
-        value = self.value(row, name)
+        value = texts_cell(self.value(row, name))
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise RowError(f"a list of texts was expected, found {kind(value)}", row.at(name))
         text = self.lists[name].join(value)

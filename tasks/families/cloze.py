@@ -11,7 +11,7 @@ from clue_cli.errors import RowError, Where
 from clue_cli.sources import Row
 from tasks.families.blanks import TAG, Asked, Blank, blanks_of, encoded_blanks, tags_of
 from tasks.families.choosing import Choosing, field_of, index_in, raw_scores
-from tasks.families.values import kind, rounded, softmax
+from tasks.families.values import json_cell, kind, rounded, softmax, texts_cell
 
 if TYPE_CHECKING:
     import numpy as np
@@ -159,7 +159,7 @@ class Cloze(Choosing):
         return Example(number, self.identity(row), (*passages, *candidates), gold, row.data, row.where)
 
     def _passages(self, row: Row, name: str) -> list[str]:
-        value, where = self.value(row, name), row.at(name)
+        value, where = texts_cell(self.value(row, name)), row.at(name)
         passages = _texts_in(value)
         if not isinstance(value, (str, list)) or (isinstance(value, list) and len(passages) != len(value)):
             raise RowError(f"a text or a list of texts was expected, found {kind(value)}", where)
@@ -184,13 +184,15 @@ class Cloze(Choosing):
 
     def _indices(self, row: Row, name: str, tags: Sequence[str], candidates: Sequence[str]) -> tuple[int, ...]:
         """The indices in a field, either form: an object by tag, or for one blank alone the index itself."""
-        if isinstance(row.data[name], dict) or len(tags) > 1:
+        value = row.data[name]
+        if isinstance(value, dict) or (isinstance(value, str) and value.lstrip().startswith("{")) or len(tags) > 1:
             return self._by_tag(row, name, tags, candidates)
-        return (index_in(row.data[name], candidates, row.at(name)),)
+        return (index_in(value, candidates, row.at(name)),)
 
     def _by_tag(self, row: Row, name: str, tags: Sequence[str], candidates: Sequence[str]) -> tuple[int, ...]:
         """The indices that an object of tag and index in field `name` holds, for every tag and no other."""
-        value, where = row.data[name], row.at(name)
+        where = row.at(name)
+        value = json_cell(row.data[name], "an object of tag and index was", where)
         if not isinstance(value, dict):
             raise RowError(f"an object of tag and index was expected, found {kind(value)}", where)
         for tag in tags:
@@ -331,6 +333,7 @@ def assigned(scores: np.ndarray) -> tuple[int, ...]:
 
 def _texts_in(value: Any) -> list[str]:
     """The texts of a field that holds one or a list of them; what is no text is left out."""
+    value = texts_cell(value)
     if isinstance(value, list):
         return [text for text in value if isinstance(text, str)]
     return [value] if isinstance(value, str) else []

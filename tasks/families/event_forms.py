@@ -113,7 +113,7 @@ class EventReader:
     gold: bool = True
 
     def official(self, value: Any) -> tuple[Event, ...]:
-        """The events of the official form, each once, in order; RowError names what is wrong."""
+        """The events of the official form, in order; RowError names what is wrong."""
         found = []
         for position, entry in enumerate(self._list(value)):
             path = (self.field, position)
@@ -126,11 +126,11 @@ class EventReader:
                 roles.append((role, _wordings(argument.get("alias"), at(self.where, *place, "alias"))))
                 words.append(self._words(argument, "argument", "argument_start_index", place))
             found.append(self._event(type_, trigger is not None, roles, words))
-        return tuple(dict.fromkeys(found))
+        return tuple(found)
 
     def own(self, value: Any) -> tuple[tuple[Event, float | None], ...]:
-        """The events of our own form, each once, with their probabilities; RowError names what is wrong."""
-        found: dict[Event, float | None] = {}
+        """The events of our own form with their probabilities; RowError names what is wrong."""
+        found = []
         for position, entry in enumerate(self._list(value)):
             path = (self.field, position)
             type_ = self._type(entry, *path)
@@ -143,8 +143,8 @@ class EventReader:
                 roles.append((self._role(argument, type_, place), ()))
                 words.append(self._own_words(argument, place))
             event = self._event(type_, trigger is not None, roles, words)
-            found.setdefault(event, _probability(entry.get("probability"), at(self.where, *path, "probability")))
-        return tuple(found.items())
+            found.append((event, _probability(entry.get("probability"), at(self.where, *path, "probability"))))
+        return tuple(found)
 
     # ---------------------------------------------------------------- parts of an entry
 

@@ -24,6 +24,7 @@ from tasks.families.event_forms import Event, EventReader
 from tasks.families.event_links import Link, Part
 from tasks.families.event_schema import Schema, read_schema
 from tasks.families.merging import Found, merged_spans, most_probable_apart
+from tasks.families.values import own_schema
 
 SEARCH = "texts whose search for events stopped at its budget"
 SPANS_DROPPED, LINKS_DROPPED = (
@@ -275,7 +276,7 @@ class Events(TaskBase):
 
         UserError where there are several such files, RowError for a wrong one.
         """
-        names = [name for name in source.names() if PurePosixPath(name).match("*schema*.json*")]
+        names = own_schema([name for name in source.names() if PurePosixPath(name).match("*schema*.json*")], self.name)
         if len(names) > 1:
             found = ", ".join(names)
             raise UserError(f"several files could be the event schema: {found}", where=source.location, hint="keep one")

@@ -22,7 +22,7 @@ from tasks.families.location import Place
 from tasks.families.relation_forms import Located, Relation, Schema
 from tasks.families.relation_places import Found, Locator
 from tasks.families.relation_slots import Triple, combined
-from tasks.families.values import frozen, json_cell, jsonable
+from tasks.families.values import frozen, json_cell, jsonable, own_schema
 
 AMBIGUOUS = "relations of several slots that cannot be told apart"
 
@@ -115,6 +115,7 @@ class Relations(TaskBase):
         found = [name for name in found if name.endswith((".json", ".jsonl")) and not Path(name).name.startswith(".")]
         if not found or len(source.names()) == 1:
             return self
+        found = own_schema(found, self.name)
         if len(found) > 1:
             raise UserError(f"several schema files: {', '.join(found)}", where=source.location, hint="keep one")
         schema = forms.read_schema(source, found[0])

@@ -34,6 +34,17 @@ def json_cell(value: Any, wanted: str, where: Where) -> Any:
         raise RowError(f"{wanted} expected, found {kind(value)}", where) from None
 
 
+def texts_cell(value: Any) -> Any:
+    """`value`, or the list of texts that it spells (a csv cell has lists as JSON)."""
+    if not isinstance(value, str) or not value.lstrip().startswith("["):
+        return value
+    try:
+        texts = json.loads(value)
+    except ValueError:
+        return value
+    return texts if isinstance(texts, list) and texts and all(isinstance(text, str) for text in texts) else value
+
+
 def jsonable(value: Any) -> Any:
     """Tuples as lists, mappings as dicts, all the way down."""
     if isinstance(value, Mapping):
@@ -63,3 +74,9 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 def rounded(probability: Any) -> float:
     """Six digits: float32 has no more, and files stay readable."""
     return round(float(probability), 6)
+
+
+def own_schema(files: list[str], task: str) -> list[str]:
+    """Of several files that could be a schema the one that has the task in its name, if it is one; else all."""
+    named = [file for file in files if task in file.rsplit("/", 1)[-1]]
+    return named if len(named) == 1 else files

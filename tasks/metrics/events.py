@@ -169,7 +169,8 @@ class DueeFinGreedy(_EventMetric):
     gold arguments, micro over documents. Places and triggers do not count.
 
     Decided here: gold events choose in the order of the file; of equally similar predicted events the first is taken,
-    one without a right argument not at all; the arguments of an event are a set of (role, words).
+    one without a right argument not at all; the arguments of an event are a set of (role, words). Equal events of a
+    document all count.
     """
 
     id = "duee_fin:greedy"

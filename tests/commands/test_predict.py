@@ -304,3 +304,25 @@ def test_two_processes_write_the_file_of_one(tnews: str, tmp_path: Path) -> None
     )
     assert json.loads(done.stdout)["rows"] == len(TITLES) * 10
     assert (tmp_path / "two.jsonl").read_bytes() == (tmp_path / "one.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("task", ["c3", "chid", "fewclue_chid", "csl", "cmrc2018"])
+def test_rows_in_csv_are_the_rows_of_json_lines(task: str, tmp_path: Path) -> None:
+    """Lists stand in csv cells as JSON: texts, choices and answers are the same in both forms."""
+    from clue_cli.answers import plain
+    from clue_cli.contract import Tally
+    from clue_cli.lines import Row
+    from clue_cli.registry import find_task
+    from clue_cli.sources import locate
+
+    known: Any = find_task(task)
+    examples = list(known.read(locate(task, None)[0], "dev", Tally()))[:5]
+    for one in examples:
+        cells = {
+            name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=plain)
+            for name, value in {**one.row, **known.gold_fields(one)}.items()
+        }
+        again = known.example(Row(cells, one.where), one.number, labelled=False)
+        assert again.texts == one.texts
+        gold = one.gold[0] if task == "cmrc2018" else one.gold
+        assert known.read_prediction(Row(cells, one.where), one).answer == gold

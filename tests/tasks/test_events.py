@@ -507,8 +507,8 @@ def test_the_schemas_are_the_official_ones(shared: Path) -> None:
         ("duee", "train", 11_908, 13_860, True),
         ("duee", "dev", 1_498, 1_790, True),
         ("duee", "test", 15_000, 0, True),
-        ("duee_fin", "dev", 1_171, 1_532, True),  # one event occurs twice
-        ("duee_fin", "train", 1_484, 4_261, None),  # a selected part; three events stand twice
+        ("duee_fin", "dev", 1_171, 1_533, True),  # one event occurs twice
+        ("duee_fin", "train", 1_484, 4_264, None),  # a selected part; three events occur twice
     ],
 )
 def test_official_files_are_read_whole(

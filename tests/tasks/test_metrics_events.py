@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 
 from clue_cli.contract import Example, Metric, Prediction
 from clue_cli.errors import Where
+from clue_cli.lines import Row
+from clue_cli.registry import find_task
+from clue_cli.scoring import make_metric, score
 from tasks.families.event_forms import Argument, Event, Mention
 from tasks.metrics.events import DueeArgument, DueeCharacter, DueeEvent, DueeFinGreedy, shared_characters
 
@@ -267,3 +270,16 @@ def test_a_prediction_without_a_right_argument_is_left_for_others() -> None:
     gold = [event("裁员", ("谁", "甲")), event("裁员", ("谁", "乙"))]
     metric = DueeFinGreedy(TYPES)
     assert totals_of(metric, [(gold, [event("裁员", ("谁", "乙"))])])[1] == 1
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_equal_events_of_a_document_all_count(order: int) -> None:
+    """As they are read, in whatever order their arguments are written."""
+    task: Any = find_task("duee_fin")
+    arguments = [{"role": "公司名称", "argument": "甲公司"}, {"role": "净亏损", "argument": "1亿"}]
+    entry = {"event_type": "亏损", "trigger": "亏损", "arguments": arguments}
+    row = {"id": "1", "title": "公告", "text": "甲公司亏损1亿。", "event_list": [entry]}
+    gold = task.example(Row(row, Where("f", 1)), 0, labelled=True)
+    twice = {"event_list": [entry, {**entry, "arguments": arguments[::order]}]}
+    found = score(make_metric(task), [(gold, task.read_prediction(Row(twice, Where("p", 1)), gold))]).figures
+    assert (found["precision"], found["recall"]) == (0.5, 1.0)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from clue_cli.main import run
+from tasks.families.values import own_schema
 
 SCHEMA = """
 {"predicate": "供职", "subject_type": "人", "object_type": {"@value": "公司", "post": "职务"}}
@@ -61,3 +62,10 @@ def test_ten_rows_with_their_own_schema_train_predict_and_score(
         assert {line["label"]: line["support"] for line in metrics[0]["per_label"]} == {"供职": 8, "位于": 5}
     finally:
         torch.set_num_threads(threads)
+
+
+def test_of_several_schemas_the_one_of_the_task_is_taken() -> None:
+    both = ["duee_event_schema.json", "in/duie_schema.json"]
+    assert own_schema(both, "duie") == ["in/duie_schema.json"]
+    assert own_schema(both, "duee") == ["duee_event_schema.json"]
+    assert own_schema(["schema.json", "schema2.json"], "duee") == ["schema.json", "schema2.json"]
