@@ -173,7 +173,7 @@ def test_the_same_result_twice_is_damage() -> None:
         (b"{\n\n1}", ":3: not JSON"),
         (b"\xff\xfe", "not UTF-8 at byte 0"),
         (b'{"format": NaN}', "holds NaN"),
-        (b'{"a": 1, "a": 2}', "'a' stands"),
+        (b'{"a": 1, "a": 2}', "'a' occurs"),
         (b"[" * 100_000, "not JSON"),
         (b"null", "expected an object"),
         (b'{"format": 9' + b"9" * 5000 + b"}", "not JSON"),
