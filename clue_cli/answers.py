@@ -77,7 +77,7 @@ def plain(value: Any) -> Any:
 
 
 def to_json(value: Any) -> str:
-    """One line of JSON, readable; ValueError for NaN and infinity, which JSON has not."""
+    """One line of JSON, readable; ValueError for NaN and infinity, which JSON does not have."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=plain)
     try:
         text.encode()

@@ -114,7 +114,7 @@ def read_json(path: Path, what: str = "record") -> Any:
         raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
 
     def constant(name: str) -> Any:
-        raise UserError(f"holds {name}, which JSON has not", where=str(path), hint=f"the {what} is damaged")
+        raise UserError(f"holds {name}, which JSON does not have", where=str(path), hint=f"the {what} is damaged")
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)

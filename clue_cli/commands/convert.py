@@ -53,7 +53,7 @@ Offsets = Annotated[
     str,
     typer.Option(
         metavar="UNIT", rich_help_panel=o.DATA, show_default=False,
-        help="What offsets count: auto, characters or utf-16. (default: auto, told by the words beside them)",
+        help="What offsets count: auto, characters or utf-16. (default: auto, from the words stored with them)",
     ),
 ]  # fmt: skip
 Joiner = Annotated[

@@ -32,7 +32,7 @@ def list_command(
         family = task.family
     console.table(["task", "head", "metric", "data"], rows)
     console.result()
-    console.result("clue show TASK tells all about one, also how to get its data.")
+    console.result("clue show TASK shows everything about one, and how to get its data.")
     for problem in problems():
         console.warn(problem)
 

@@ -24,7 +24,10 @@ Gold = Annotated[
     str, typer.Option(metavar="F", rich_help_panel=o.DATA, help="Labelled rows: a file, directory or zip.")
 ]
 Pred = Annotated[
-    str, typer.Option(metavar="F", rich_help_panel=o.DATA, help="Predictions, ours or the official form; - is stdin.")
+    str,
+    typer.Option(
+        metavar="F", rich_help_panel=o.DATA, help="Predictions, in our form or the official one; - is standard input."
+    ),
 ]
 Metric = Annotated[
     str | None, typer.Option(metavar="ID", rich_help_panel=o.DATA, help="One metric only. (default: all of the task)")

@@ -77,7 +77,7 @@ def submit_command(
 ) -> None:
     """Predict the test files and write what the leaderboards take, under the official names; every file is checked.
 
-    A zip packs a whole entry, and what its average still lacks is said.
+    A zip packs a whole entry, and says what its average still lacks.
     """
     main = int(os.environ.get("RANK") or 0) == 0
     console.configure(quiet=quiet, color=False if no_color else None, json=json, debug=debug, silent=not main)

@@ -56,7 +56,9 @@ WeightDecay = Annotated[
 Warmup = Annotated[
     float | None, typer.Option(metavar="X", rich_help_panel=T, help="Share of all steps in which the rate rises.")
 ]
-Clip = Annotated[float | None, typer.Option(metavar="X", rich_help_panel=T, help="Longest gradient; 0: no clipping.")]
+Clip = Annotated[
+    float | None, typer.Option(metavar="X", rich_help_panel=T, help="Largest norm of the gradient; 0: no clipping.")
+]
 Dropout = Annotated[
     float | None, typer.Option(metavar="X", rich_help_panel=T, help="Dropout of the encoder's hidden vectors.")
 ]
@@ -74,7 +76,7 @@ Patience = Annotated[
     int | None,
     typer.Option(
         metavar="N", rich_help_panel=T,
-        help="Stop after so many epochs without a better dev figure; 0: never.",
+        help="Stop after N epochs without a better dev figure; 0: never.",
     ),
 ]  # fmt: skip
 RDrop = Annotated[
@@ -173,7 +175,7 @@ def train_command(
     no_color: o.NoColorOption = False,
     debug: o.DebugOption = False,
 ) -> None:
-    """Train a task's model; print its dev figures, where the run lies and what comes next."""
+    """Train a task's model; print its dev figures, where the run is and what comes next."""
     console.configure(quiet=quiet, color=False if no_color else None, json=json, debug=debug)
     given = {
         "pooling": pooling,
