@@ -312,15 +312,18 @@ _UNSAID = {
 _OWN_FORMS = ("entities", "relations", "events")
 
 
-def _said(value: Any) -> str:
+def _said(value: Any, *, typed: bool = True) -> str:
+    """`typed`: with the types of words; those of a relation follow from its predicate."""
     if isinstance(value, Mapping):
         # An answer in our own form and in the official one says the same twice.
         value = next((value[name] for name in _OWN_FORMS if isinstance(value.get(name), list)), value)
     if isinstance(value, Mapping):
-        own = "/".join(str(value[name]) for name in ("role", "text", "type") if value.get(name) is not None)
-        rest = [_said(part) for name, part in value.items() if name not in _UNSAID and part is not None]
+        named = ("role", "text", "type") if typed else ("role", "text")
+        own = "/".join(str(value[name]) for name in named if value.get(name) is not None)
+        typed = typed and "predicate" not in value
+        rest = [_said(part, typed=typed) for name, part in value.items() if name not in _UNSAID and part is not None]
         said = [part for part in dict.fromkeys((own, *rest)) if part]
         return " ".join([part for part in said if part != NOTHING] or said)
     if isinstance(value, list):
-        return ", ".join(dict.fromkeys(map(_said, value))) or NOTHING
+        return ", ".join(dict.fromkeys(_said(part, typed=typed) for part in value)) or NOTHING
     return NOTHING if value is None else str(value)

@@ -116,7 +116,12 @@ def _show_examples(pair: Pair, count: int) -> None:
     if not pair.disagreements:
         return
     rows = [
-        [str(item.number) if item.id is None else str(item.id), brief(item.gold), brief(item.first), brief(item.second)]
+        [
+            str(item.number) if item.id is None else brief(item.id, 16),
+            brief(item.gold),
+            brief(item.first),
+            brief(item.second),
+        ]
         for item in pair.disagreements[:count]
     ]
     columns = [console.Column(name) for name in ("item", "gold", pair.first, pair.second)]
