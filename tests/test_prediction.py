@@ -250,7 +250,7 @@ class Crew:
     """Processes as threads that meet at a barrier."""
 
     def __init__(self, size: int) -> None:
-        self.size, self.barrier, self.slots = size, threading.Barrier(size, timeout=20), [None] * size
+        self.size, self.barrier, self.slots = size, threading.Barrier(size, timeout=300), [None] * size
 
     def member(self, rank: int) -> Processes:
         crew = self
