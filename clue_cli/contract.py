@@ -417,7 +417,7 @@ class Task(Protocol):
         ...
 
     def read_predictions(self, rows: Sequence[Row], example: Example) -> Prediction:
-        """As `read_prediction`, from the rows of all `submission_ids`, in their order."""
+        """As `read_prediction`, from the rows of the `submission_ids` that have one, in their order."""
         ...
 
     def to_config(self) -> dict[str, Any]:

@@ -193,7 +193,7 @@ class _Pairing:
             missing += lacking
             if lacking:
                 self.tally.add(MISSING, row.where)
-            pairs.append((row.example, () if lacking else tuple(found[key] for key in row.ids)))
+            pairs.append((row.example, tuple(found[key] for key in row.ids if key in found)))
         if missing and not self.missing_wrong:
             hint = "--missing wrong counts them as wrong or empty"
             raise UserError(f"no prediction for {some(missing, self.task)}", where=self.pred_name, hint=hint)

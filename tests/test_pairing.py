@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -120,6 +121,22 @@ def test_blanks_of_own_lines_may_have_the_same_tags(tmp_path: Path) -> None:
     gold = lines(tmp_path / "dev.jsonl", rows)
     answers = lines(tmp_path / "p.jsonl", [{**row, "answers": {"#idiom1#": 0}} for row in rows])
     assert score_files(find_task(str(tmp_path)), gold, answers).scores["chid:accuracy"].figure == 0.5
+
+
+def test_of_a_line_with_several_blanks_only_the_missing_ones_are_wrong(tmp_path: Path) -> None:
+    task = find_task("chid")
+    source, _ = locate("chid", None)
+    gold = Path(source.location)
+    answers = json.loads((gold / "dev_answer.json").read_text("utf-8"))
+    line = next(line for line in map(json.loads, (gold / "dev.json").read_text("utf-8").splitlines())
+                if sum(text.count("#idiom") for text in line["content"]) > 2)  # fmt: skip
+    tags = re.findall(r"#idiom\d+#", "".join(line["content"]))
+    for kept in (tags[1:], tags[:1]):
+        some = {tag: index for tag, index in answers.items() if tag not in tags or tag in kept}
+        path = tmp_path / "p.json"
+        path.write_text(json.dumps(some), encoding="utf-8")
+        found = score_files(task, gold, path, missing_wrong=True).scores["chid:accuracy"]
+        assert found.figures["accuracy"] == pytest.approx(len(some) / len(answers))
 
 
 def test_ids_repeated_in_the_gold_are_refused(tmp_path: Path) -> None:
@@ -247,7 +264,7 @@ def test_answers_by_blank_are_put_together_by_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no prediction for id #idiom000002#"):
         score_files(task, tmp_path, pred)
     half = score_files(task, tmp_path, pred, missing_wrong=True)
-    assert half.scores[task.default_metric].figure == pytest.approx(1 / 3)
+    assert half.scores[task.default_metric].figure == pytest.approx(2 / 3)  # over blanks, of which one has no answer
 
 
 def test_a_split_of_several_files_is_paired_by_the_order_of_both(tmp_path: Path) -> None:

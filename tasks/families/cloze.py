@@ -304,12 +304,19 @@ class Cloze(Choosing):
             yield Row({"id": tag, "answer": index}, Where(place, None, tag))
 
     def read_predictions(self, rows: Sequence[Row], example: Example) -> Prediction:
-        """The prediction of a line from one row, or from the rows of all its tags."""
-        if len(rows) == 1:
+        """The prediction of a line from one row, or from the rows of its tags; `UNANSWERED` for a tag without one."""
+        blanks, candidates = parts(example)
+        by_tag = {row.data.get("id"): row for row in rows}
+        if len(rows) == 1 and not (len(blanks) > 1 and by_tag.keys() <= {blank.tag for blank in blanks}):
             return self.read_prediction(rows[0], example)
-        candidates = parts(example)[1]
-        answer = tuple(index_in(row.data[field_of(row, ("answer",))], candidates, row.where) for row in rows)
-        return Prediction(answer)
+        given = {
+            tag: index_in(row.data[field_of(row, ("answer",))], candidates, row.where) for tag, row in by_tag.items()
+        }
+        return Prediction(tuple(given.get(blank.tag, UNANSWERED) for blank in blanks))
+
+
+UNANSWERED = -1
+"""The answer to a blank that has none: the index of no candidate."""
 
 
 def parts(example: Example) -> tuple[list[Blank], tuple[str, ...]]:
