@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 from typing import Any
 
 import torch
@@ -22,11 +23,15 @@ def join(*, cpu: bool) -> Any:
 def _leave() -> None:
     """Close the connections of gloo: its threads, alive when the interpreter ends, now and then abort the process.
 
+    They end with the last reference to the group, which cycles may hold (after an evaluation in a thread one exit in
+    five was aborted): hence the collection.
+
     NCCL is left alone: to close it is a conversation, and a process that failed would wait for the others in it.
     """
     distributed = torch.distributed
     if distributed.is_initialized() and distributed.get_backend() == "gloo":
         distributed.destroy_process_group()
+        gc.collect()
 
 
 class ProcessGroup:
