@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,13 +53,6 @@ class Scored:
     def clusters(self, metric: Metric) -> np.ndarray:
         """The cluster (n,) of every item under `metric`: the number of its first item."""
         return np.array([(line["clusters"] or {}).get(metric.id, line["number"]) for line in self.lines])
-
-    def by_cluster(self, metric: Metric, clusters: np.ndarray | None = None) -> np.ndarray:
-        """The statistics (C, K) of every cluster of items: what figures, errors and tests are made of.
-
-        clusters: (n,) of the same items where another run knows them better (those of older versions do not).
-        """
-        return by_cluster(metric, self.matrix(metric), self.clusters(metric) if clusters is None else clusters)
 
 
 @dataclass(frozen=True)
@@ -154,18 +147,20 @@ def compare_scored(
     if name not in first.task.metrics:
         raise UserError(did_you_mean(name, first.task.metrics, f"metric of task {first.task.name}"), where="--metric")
     chosen = make_metric(first.task, name)
+    # The answers of older versions do not say which items belong together; the items are the same.
     knowing = next((some for some in scored if any(line["clusters"] for line in some.lines)), first)
-    clusters = knowing.clusters(chosen)
-    matrices = [some.by_cluster(chosen, clusters) for some in scored]
+    items = [some.matrix(chosen) for some in scored]
+    matrices = [by_cluster(chosen, matrix, knowing.clusters(chosen)) for matrix in items]
     if len(matrices[0]) < 2:
         raise UserError("one item shows no difference between systems", where=str(first.path))
     found = [
         (i, j, compare(chosen, matrices[i], matrices[j], resamples=resamples))
         for i, j in itertools.combinations(range(len(scored)), 2)
     ]
+    figures = [float(figure_of(chosen, matrix.sum(0))) for matrix in matrices]
     systems = [
-        System(_letter(i), some.name, str(some.path), float(figure_of(chosen, matrix.sum(0))))
-        for i, (some, matrix) in enumerate(zip(scored, matrices, strict=True))
+        System(_letter(i), some.name, str(some.path), figure)
+        for i, (some, figure) in enumerate(zip(scored, figures, strict=True))
     ]
     adjusted = holm([paired.p for _, _, paired in found])
     pairs = [
@@ -174,13 +169,13 @@ def compare_scored(
             systems[j].letter,
             paired,
             p,
-            disagreements(chosen, scored[i], scored[j]),
+            disagreements(chosen, scored[i], scored[j], items[i], items[j]),
         )
         for (i, j, paired), p in zip(found, adjusted, strict=True)
     ]
     return Comparison(
         first.task.name, chosen.id, chosen.primary, split, len(first.lines), len(matrices[0]), resamples,
-        systems, pairs, _by_seeds(scored, chosen, clusters),
+        systems, pairs, _by_seeds(scored, figures),
     )  # fmt: skip
 
 
@@ -248,9 +243,11 @@ def _name(scored: Sequence[Scored]) -> None:
         some.name = name
 
 
-def disagreements(metric: Metric, first: Scored, second: Scored) -> list[Disagreement]:
+def disagreements(
+    metric: Metric, first: Scored, second: Scored, ours: np.ndarray, theirs: np.ndarray
+) -> list[Disagreement]:
     """The items whose own figure differs, the largest differences first, then in the order of the data."""
-    left, right = (figure_of(metric, some.matrix(metric)) for some in (first, second))
+    left, right = (figure_of(metric, some) for some in (ours, theirs))
     differing = np.flatnonzero(np.abs(left - right) > 1e-12)
     order = differing[np.argsort(-np.abs(left - right)[differing], kind="stable")]
     return [
@@ -262,22 +259,18 @@ def disagreements(metric: Metric, first: Scored, second: Scored) -> list[Disagre
     ]  # fmt: skip
 
 
-def _by_seeds(scored: Sequence[Scored], metric: Metric, clusters: np.ndarray) -> list[Seeds]:
+def _by_seeds(scored: Sequence[Scored], figures: Sequence[float]) -> list[Seeds]:
     """Groups of two or more of the runs, compared by the spread of their seeds."""
-    groups: dict[str, list[Scored]] = {}
-    for some in scored:
+    groups: dict[str, list[tuple[Record, float]]] = {}
+    for some, figure in zip(scored, figures, strict=True):
         if some.record.group is not None:
-            groups.setdefault(some.record.group, []).append(some)
+            groups.setdefault(some.record.group, []).append((some.record, figure))
     systems = [
-        (f"{runs[0].record.encoder.name} {runs[0].record.head} ({len(runs)} seeds)", _figures(runs, metric, clusters))
+        (f"{runs[0][0].encoder.name} {runs[0][0].head} ({len(runs)} seeds)", [figure for _, figure in runs])
         for runs in groups.values()
         if len(runs) > 1
     ]
     return [_welch(one, other) for one, other in itertools.combinations(systems, 2)]
-
-
-def _figures(runs: Iterable[Scored], metric: Metric, clusters: np.ndarray) -> list[float]:
-    return [float(figure_of(metric, run.by_cluster(metric, clusters).sum(0))) for run in runs]
 
 
 def _letter(number: int) -> str:

@@ -17,7 +17,7 @@ from clue_cli.contract import FORMAT_VERSION, Example, Prediction, Tally
 from clue_cli.evaluation import DevResult, write_predictions
 from clue_cli.main import run
 from clue_cli.registry import find_task
-from clue_cli.scoring import make_metric, score
+from clue_cli.scoring import by_cluster, make_metric, score
 from clue_cli.significance import difference_error, figure_of
 from clue_cli.sources import locate
 from tests.record_cases import make_record
@@ -79,7 +79,7 @@ def test_items_of_one_cluster_are_drawn_together(name: str, wrong: Any, tmp_path
     write_predictions(tmp_path / "lines", task, DevResult(task, pairs, {}, Tally()))
     lines = [json.loads(line) for line in (tmp_path / "lines").read_text("utf-8").splitlines()]
     scored = Scored(tmp_path, make_record(name), task, [{"clusters": None, **line} for line in lines])
-    found = scored.by_cluster(metric)
+    found = by_cluster(metric, scored.matrix(metric), scored.clusters(metric))
     assert len(found) == expected.clusters == 4
     assert 0 < expected.figure < 1
     assert float(figure_of(metric, found.sum(0))) == pytest.approx(expected.figure)

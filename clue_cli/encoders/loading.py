@@ -27,12 +27,10 @@ from clue_cli.encoders.files import check_directory, weight_files
 from clue_cli.encoders.first_only import keep_first_only
 from clue_cli.encoders.location import resolve
 from clue_cli.encoders.pre_norm import find_final_norm, keeping, listen
+from clue_cli.encoders.sizes import outside_embeddings, size_class
 from clue_cli.encoders.text import HFTextEncoder
 from clue_cli.encoders.tokenizer import load_tokenizer
 from clue_cli.errors import RunError, UserError
-
-SMALL, BASE = 30_000_000, 150_000_000
-"""Parameters without embeddings up to which an encoder is called small, base; above it is large."""
 
 _MEAN_POOLED = {"modernbert", "modernbert-decoder", "eurobert", "nomic_bert", "gte", "jina_embeddings_v3"}
 """Architectures whose first token was not trained for anything beyond the masked-language model."""
@@ -357,17 +355,6 @@ def _has_conversions(kind: str) -> bool:
         return False
     declared: Any = get_checkpoint_conversion_mapping
     return declared(kind) is not None
-
-
-def outside_embeddings(model: nn.Module) -> int:
-    """Number of parameters outside embedding tables."""
-    tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
-    return sum(p.numel() for p in model.parameters() if id(p) not in tables)
-
-
-def size_class(parameters: int) -> str:
-    """`small`, `base` or `large`, by parameters outside embeddings."""
-    return "small" if parameters <= SMALL else "base" if parameters <= BASE else "large"
 
 
 def bare(model: Any) -> Any:

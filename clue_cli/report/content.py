@@ -21,7 +21,7 @@ from clue_cli.report.curves import Curve, read_curve
 from clue_cli.report.errors import Errors, errors, shortened, shown_id
 from clue_cli.report.intervals import LabelFigures, by_label, labels_of
 from clue_cli.report.slices import Slices, all_right, figure_error, slices
-from clue_cli.scoring import make_metric
+from clue_cli.scoring import by_cluster, make_metric
 from clue_cli.significance import figure_of
 
 
@@ -62,7 +62,7 @@ class Run:
     @cached_property
     def by_cluster(self) -> np.ndarray:
         """The statistics (C, K) of clusters of items."""
-        return self.scored.by_cluster(self.metric)
+        return by_cluster(self.metric, self.matrix, self.scored.clusters(self.metric))
 
     @cached_property
     def items(self) -> list[Answers]:
