@@ -20,7 +20,7 @@ from typing import NamedTuple
 from clue_cli.leaderboard_filters import Filters, check_filters
 from clue_cli.leaderboard_marks import Usual, cell_marks, run_marks, usual_of
 from clue_cli.record import Record, Result
-from clue_cli.references import Reference, averages, entries, references
+from clue_cli.references import Reference, averages, references
 
 PUBLISHED_CHOICES = ("none", "main", "all")
 """Which published figures stand beside ours: none, the best-known systems, or all of them."""
@@ -207,7 +207,7 @@ def _parts(columns: Sequence[Column], named: Sequence[str], families: Mapping[st
         title = titles.get(family, family.capitalize())
         parts.setdefault(title, Part(title, [])).keys.append(column)
     for name in named:
-        members = {Column(*member) for member in averages()[name]}
+        members = {Column(*member) for member in averages()[name].members}
         whole = [part for part in parts.values() if members.issubset(part.keys)]
         (whole or list(parts.values()))[0].keys.append(name)
     return list(parts.values())
@@ -336,12 +336,11 @@ def _lift_marks(row: Row) -> None:
 
 def _add_averages(row: Row) -> None:
     """The averages whose tasks the row has all, measured on one kind of split and on the benchmark's own test sets."""
-    for name, members in averages().items():
-        cells = [cell for member in members if (cell := row.cells.get(Column(*member))) is not None]
+    for name, average in averages().items():
+        cells = [cell for member in average.members if (cell := row.cells.get(Column(*member))) is not None]
         splits = {cell.split for cell in cells}
-        own = {"test", *(split for _, split in entries()[name] if split is not None)}
         of_one_kind = len(splits) == 1 and not any(split.startswith("test") for split in splits)
-        if len(cells) == len(members) and (of_one_kind or splits <= own):
+        if len(cells) == len(average.members) and (of_one_kind or splits <= average.splits):
             row.averages[name] = statistics.fmean(cell.score for cell in cells)
 
 
@@ -361,7 +360,7 @@ def _figure(row: Row, key: Column | str) -> float | None:
 
 def _marks(row: Row, key: Column | str) -> frozenset[str]:
     if isinstance(key, str):
-        cells = [row.cells[Column(*member)] for member in averages()[key] if Column(*member) in row.cells]
+        cells = [row.cells[Column(*member)] for member in averages()[key].members if Column(*member) in row.cells]
     else:
         cells = [row.cells[key]] if key in row.cells else []
     return frozenset(row.marks).union(*(cell.marks for cell in cells))

@@ -84,7 +84,8 @@ class View:
     def header(self, key: Column | str) -> tuple[str, ...]:
         """The parts of a column's name: the task, the metric's words, its figure; `average` and the set's name."""
         if isinstance(key, str):
-            return ("average", key)
+            benchmark = averages()[key].benchmark
+            return ("average", benchmark, key.removeprefix(benchmark).strip())
         words = key.metric.removeprefix(key.task + ":").split(":")
         figure = self.board.primaries.get(key, words[-1])
         return (key.task, *words, *([] if words[-1] in (figure, f"micro_{figure}") else [figure]))
@@ -120,7 +121,8 @@ class View:
         """Lines under the table: the legend, what averages mean, what was left out."""
         lines = [f"{self.board.split}: {LEGEND}"]
         for name in self.board.averages:
-            lines.append(f"average {name}: {', '.join(task for task, _ in averages()[name])}; only where a row has all")
+            members = ", ".join(task for task, _ in averages()[name].members)
+            lines.append(f"average {name}: {members}; only where a row has all")
         lines += [f"not shown: {amount:,} {reason}" for reason, amount in sorted(self.board.left_out.items())]
         if self.board.skipped:
             lines.append(f"not shown: {len(self.board.skipped):,} records that cannot be read")
@@ -327,7 +329,7 @@ def as_document(board: Leaderboard) -> dict[str, Any]:
         "unit": "percent",
         "split": board.split,
         "columns": [{"task": column.task, "metric": column.metric} for column in board.columns],
-        "averages": [{"name": name, "tasks": [t for t, _ in averages()[name]]} for name in board.averages],
+        "averages": [{"name": name, "tasks": [t for t, _ in averages()[name].members]} for name in board.averages],
         "rows": rows(board.rows),
         "references": rows(board.references),
         "footnotes": dict(view.footnotes()),

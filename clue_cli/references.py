@@ -60,12 +60,40 @@ def references() -> list[Reference]:
     ]
 
 
-def averages() -> dict[str, list[tuple[str, str]]]:
-    """The benchmarks' averages: name -> the (task, metric) pairs that a system must have, all of them."""
-    sets: dict[str, list[tuple[str, str]]] = {}
+@dataclass(frozen=True, slots=True)
+class Average:
+    """The mean over tasks of one kind that a benchmark has; not the benchmark's own average, which has more tasks."""
+
+    benchmark: str
+    members: tuple[tuple[str, str], ...]
+    """(task, metric) pairs that a system must have, all of them."""
+    splits: frozenset[str]
+    """The names of the benchmark's test sets."""
+    tasks: int
+    """How many tasks the benchmark has."""
+
+    @property
+    def name(self) -> str:
+        """`CLUE 1.0 (6 of 9)`."""
+        return f"{self.benchmark} ({len(self.members)} of {self.tasks})"
+
+
+def averages() -> dict[str, Average]:
+    """The averages of the table, by name."""
+    members: dict[str, list[tuple[str, str]]] = {}
     for row in _rows("averages.csv"):
-        sets.setdefault(row["name"], []).append((row["task"], row["metric"]))
-    return sets
+        members.setdefault(row["name"], []).append((row["task"], row["metric"]))
+    parts = entries()
+    found = [
+        Average(
+            benchmark,
+            tuple(pairs),
+            frozenset({"test", *(split for _, split in parts[benchmark] if split is not None)}),
+            len(parts[benchmark]),
+        )
+        for benchmark, pairs in members.items()
+    ]
+    return {average.name: average for average in found}
 
 
 def entries() -> dict[str, list[tuple[str, str | None]]]:

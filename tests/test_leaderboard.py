@@ -157,22 +157,22 @@ def test_averages_need_the_whole_set_and_never_mix_sets() -> None:
     both = [make_record(t, figures={"accuracy": 0.75 if t == "cmnli" else 0.15}, encoder="both") for t in ALL]
     board = table(old + new + part + both)
     found = {row.encoder: row.averages for row in board.rows}
-    assert found["old"] == {"CLUE 1.0": pytest.approx(50)}
-    assert found["new"] == {"CLUE 1.1": pytest.approx(25)}
+    assert found["old"] == {"CLUE 1.0 (6 of 9)": pytest.approx(50)}
+    assert found["new"] == {"CLUE 1.1 (6 of 9)": pytest.approx(25)}
     assert found["part"] == {}
-    assert found["both"] == {"CLUE 1.0": pytest.approx(25), "CLUE 1.1": pytest.approx(15)}
-    assert set(averages()) == {"CLUE 1.0", "CLUE 1.1"}
+    assert found["both"] == {"CLUE 1.0 (6 of 9)": pytest.approx(25), "CLUE 1.1 (6 of 9)": pytest.approx(15)}
+    assert set(averages()) == {"CLUE 1.0 (6 of 9)", "CLUE 1.1 (6 of 9)"}
     assert table(part).averages == []
 
 
 @pytest.mark.parametrize(
     ("tnews", "wsc", "others", "found"),
     [
-        ("test1.1", "test1.1", "test", ["CLUE 1.1"]),
-        ("test1.0", "test1.0", "test", ["CLUE 1.0"]),
+        ("test1.1", "test1.1", "test", ["CLUE 1.1 (6 of 9)"]),
+        ("test1.0", "test1.0", "test", ["CLUE 1.0 (6 of 9)"]),
         ("test1.0", "test1.1", "test", []),
-        ("test1.0", "test1.0", "test1.0", ["CLUE 1.0"]),
-        ("dev", "dev", "dev", ["CLUE 1.0", "CLUE 1.1"]),
+        ("test1.0", "test1.0", "test1.0", ["CLUE 1.0 (6 of 9)"]),
+        ("dev", "dev", "dev", ["CLUE 1.0 (6 of 9)", "CLUE 1.1 (6 of 9)"]),
         ("dev", "dev", "test", []),
     ],
 )
@@ -425,7 +425,21 @@ def test_published_figures_are_of_known_tasks_and_metrics() -> None:
         assert row.disputed == any(note.startswith("disputed: ") for note in row.notes)
     keys = [(r.system, r.encoder, r.size, r.source, r.task, r.split, r.metric) for r in rows]
     assert len(set(keys)) == len(keys)
-    assert {task for members in averages().values() for task, _ in members} <= set(known)
+    assert {task for average in averages().values() for task, _ in average.members} <= set(known)
+
+
+def test_every_official_task_has_published_figures_beside_it() -> None:
+    from clue_cli.registry import tasks
+
+    ranked = {name for name, task in tasks().items() if not task.own}
+    assert ranked - {row.task for row in references()} == {"fewclue_chid"}, "nobody publishes this re-split"
+
+
+def test_exact_spans_and_official_em_never_share_a_column() -> None:
+    official = {r.score for r in references() if r.metric == "cmrc2018:official"}
+    span = {r.score for r in references() if r.metric == "cmrc2018:span"}
+    assert {64.77, 71.60, 75.40, 64.4} <= official
+    assert span == {56.17, 56.54, 56.26, 57.91, 58.09}
 
 
 def test_micro_and_macro_never_share_a_column() -> None:
@@ -437,15 +451,34 @@ def test_micro_and_macro_never_share_a_column() -> None:
 
 
 def test_published_figures_agree_with_their_collection(shared: Path) -> None:
-    splits = {"dev": "dev", "test": "test", "test 1.0": "test1.0", "test 1.1": "test1.1", "not stated": "unknown"}
+    splits = {
+        "test 1.0": "test1.0",
+        "test 1.1": "test1.1",
+        "not stated": "unknown",
+        "test1": "test",
+        "test (Qianyan leaderboard)": "test",
+    }
+    names = {"duie2.0": "duie", "duee1.0": "duee"}
+
+    def percent(text: str) -> float:
+        score = float(text)
+        return round(score * 100 if score < 1 else score, 2)
+
     with (shared / "reference" / "published-scores.csv").open(encoding="utf-8", newline="") as file:
         source = {
-            (r["system"], r["encoder"], r["size"], r["task"], splits.get(r["split"], r["split"]), float(r["score"]))
+            (
+                r["system"],
+                r["encoder"],
+                r["size"],
+                names.get(r["task"], r["task"]),
+                splits.get(r["split"], r["split"]),
+                percent(r["score"]),
+            )
             for r in csv.DictReader(file)
             if re.fullmatch(r"\d+(\.\d+)?", r["score"])
         }
     for row in references():
-        assert (row.system, row.encoder, row.size, row.task, row.split, row.score) in source
+        assert (row.system, row.encoder, row.size, row.task, row.split, round(row.score, 2)) in source
 
 
 def test_published_rows_stand_apart_and_can_be_widened() -> None:
