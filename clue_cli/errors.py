@@ -24,6 +24,13 @@ class Where:
     line: int | None = None
     field: str | None = None
 
+    def at(self, *path: str | int) -> Where:
+        """The place of a part of what stands here: at("entities", 2, "end") is FILE:LINE: entities[2].end."""
+        name = self.field or ""
+        for part in path:
+            name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else part
+        return Where(self.file, self.line, name or None)
+
     def __str__(self) -> str:
         text = self.file
         if self.line is not None:

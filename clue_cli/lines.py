@@ -51,8 +51,7 @@ class Row(NamedTuple):
 
     def at(self, field: str) -> Where:
         """The place of one field of this row (below the row's own, where it is a part of a document)."""
-        inside = field if self.where.field is None else f"{self.where.field}.{field}"
-        return Where(self.where.file, self.where.line, inside)
+        return self.where.at(field)
 
 
 def check_encoding(encoding: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from clue_cli.contract import Tally
 from clue_cli.convert import documents as d
-from clue_cli.convert.documents import Document, Mark, Reading, Relation, at
+from clue_cli.convert.documents import Document, Mark, Reading, Relation
 from clue_cli.errors import RowError, Where
 from clue_cli.sources import Source
 
@@ -49,9 +49,9 @@ def _document(row: Mapping[str, Any], where: Where, reading: Reading, tally: Tal
         found = ", ".join(list(row)[:12])
         raise RowError(f"no annotations: none of {', '.join(ANNOTATED)} is there; fields found: {found}", where)
     for field in fields:
-        _add_field(document, row[field], at(where, field))
-    for number, relation in enumerate(d.list_at(row.get("relations") or [], at(where, "relations"), "a list")):
-        _add_relation(document, relation, at(where, "relations", number), tally)
+        _add_field(document, row[field], where.at(field))
+    for number, relation in enumerate(d.list_at(row.get("relations") or [], where.at("relations"), "a list")):
+        _add_relation(document, relation, where.at("relations", number), tally)
     comments = row.get("Comments")
     tally.add(COMMENTS, where, len(comments) if isinstance(comments, list) else 0)
     return document
@@ -64,7 +64,7 @@ def _add_field(document: Document, value: Any, where: Where) -> None:
         document.labels = [*(document.labels or []), d.name_at(value, where)]
         return
     for number, entry in enumerate(d.list_at(value, where, "a list of annotations")):
-        place = at(where, number)
+        place = where.at(number)
         if isinstance(entry, list):
             _add_triple(document, entry, place)
         elif isinstance(entry, dict):
@@ -76,9 +76,9 @@ def _add_field(document: Document, value: Any, where: Where) -> None:
 def _add_triple(document: Document, entry: list[Any], where: Where) -> None:
     if len(entry) != 3:
         raise RowError(f"[start, end, type] was expected, found {d.shown(entry)}", where)
-    start, end = (d.number_at(entry[part], at(where, part)) for part in (0, 1))
+    start, end = (d.number_at(entry[part], where.at(part)) for part in (0, 1))
     key = f"{where.field}"  # a place, so that no id is taken for it
-    document.marks[key] = Mark(start, end, d.name_at(entry[2], at(where, 2)), where)
+    document.marks[key] = Mark(start, end, d.name_at(entry[2], where.at(2)), where)
 
 
 def _add_object(document: Document, entry: Mapping[str, Any], where: Where) -> None:
@@ -86,16 +86,16 @@ def _add_object(document: Document, entry: Mapping[str, Any], where: Where) -> N
     if isinstance(label, int):
         hint = "export JSONL with the labels' texts"
         raise RowError(
-            f"the label is the number {label}, whose name the export does not say", at(where, "label"), hint=hint
+            f"the label is the number {label}, whose name the export does not say", where.at("label"), hint=hint
         )
-    name = d.name_at(label, at(where, "label"))
+    name = d.name_at(label, where.at("label"))
     if "start_offset" not in entry and "end_offset" not in entry:
         document.labels = [*(document.labels or []), name]
         return
-    start, end = (d.number_at(entry.get(part), at(where, part)) for part in ("start_offset", "end_offset"))
+    start, end = (d.number_at(entry.get(part), where.at(part)) for part in ("start_offset", "end_offset"))
     key = str(entry["id"]) if "id" in entry else f"{where.field}"
     if key in document.marks:
-        raise RowError(f"id {d.shown(entry['id'])} occurs twice", at(where, "id"))
+        raise RowError(f"id {d.shown(entry['id'])} occurs twice", where.at("id"))
     document.marks[key] = Mark(start, end, name, where)
 
 
@@ -104,9 +104,9 @@ def _add_relation(document: Document, value: Any, where: Where, tally: Tally) ->
     for name in ("from_id", "to_id"):
         if str(relation.get(name)) not in document.marks:
             found = d.shown(relation.get(name))
-            raise RowError(f"the id of an entity of this row was expected, found {found}", at(where, name))
+            raise RowError(f"the id of an entity of this row was expected, found {found}", where.at(name))
     if relation.get("type") is None:
         tally.add("relations without a label", where)
         return
     ends = str(relation["from_id"]), str(relation["to_id"])
-    document.relations.append(Relation(d.name_at(relation["type"], at(where, "type")), *ends))
+    document.relations.append(Relation(d.name_at(relation["type"], where.at("type")), *ends))

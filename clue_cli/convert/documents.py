@@ -103,14 +103,6 @@ class Reading:
         return lambda error, text: self.refuse(error, tally)
 
 
-def at(where: Where, *path: str | int) -> Where:
-    """The place of a part: at(where, "label", 2) is FILE:LINE: label[2], or one level further inside a document."""
-    name = where.field or ""
-    for part in path:
-        name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else part
-    return Where(where.file, where.line, name or None)
-
-
 def shown(value: Any) -> str:
     """A JSON value for messages, shortened."""
     text = json.dumps(value, ensure_ascii=False, default=str)
@@ -152,7 +144,7 @@ def text_at(data: Mapping[str, Any], name: str, where: Where) -> str:
         found = ", ".join(list(data)[:12]) or "none"
         raise RowError(f"no field {name!r}; fields found: {found}", where, hint="--text-field names the text")
     if not isinstance(data[name], str):
-        raise RowError(f"a text was expected, found {shown(data[name])}", at(where, name))
+        raise RowError(f"a text was expected, found {shown(data[name])}", where.at(name))
     return str(data[name])
 
 

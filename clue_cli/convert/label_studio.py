@@ -17,7 +17,7 @@ from typing import Any
 
 from clue_cli.contract import Tally
 from clue_cli.convert import documents as d
-from clue_cli.convert.documents import Document, Mark, Reading, Relation, at
+from clue_cli.convert.documents import Document, Mark, Reading, Relation
 from clue_cli.errors import RowError, UserError, Where
 from clue_cli.sources import Source
 
@@ -67,13 +67,13 @@ def _guarded(make: Any, item: Entry, reading: Reading, tally: Tally) -> Iterator
 
 
 def _full(items: list[Entry], reading: Reading, tally: Tally) -> Iterator[Document]:
-    datas = [(data, at(where, "data")) for item, where in items if isinstance(data := item.get("data"), dict)]
+    datas = [(data, where.at("data")) for item, where in items if isinstance(data := item.get("data"), dict)]
     text = reading.text_field or _text_field(datas, ())
 
     def make(item: Mapping[str, Any], where: Where, counts: Tally) -> Document | None:
-        data = d.object_at(item.get("data"), at(where, "data"), "an object with the text")
-        document = Document(d.text_at(data, text, at(where, "data")), where, d.identity(item.get("id")))
-        counts.add(PREDICTED, where, len(d.list_at(item.get("predictions") or [], at(where, "predictions"), "a list")))
+        data = d.object_at(item.get("data"), where.at("data"), "an object with the text")
+        document = Document(d.text_at(data, text, where.at("data")), where, d.identity(item.get("id")))
+        counts.add(PREDICTED, where, len(d.list_at(item.get("predictions") or [], where.at("predictions"), "a list")))
         found = _annotation(item, where, counts)
         if found is None:
             return None
@@ -87,10 +87,10 @@ def _full(items: list[Entry], reading: Reading, tally: Tally) -> Iterator[Docume
 def _annotation(item: Mapping[str, Any], where: Where, tally: Tally) -> tuple[list[Any], Where] | None:
     """The results of the annotation that counts, and where they stand; None for a task without one."""
     field = "annotations" if "annotations" in item else "completions"
-    given = d.list_at(item.get(field) or [], at(where, field), "a list of annotations")
+    given = d.list_at(item.get(field) or [], where.at(field), "a list of annotations")
     valid: list[tuple[Mapping[str, Any], Where]] = []
     for number, value in enumerate(given):
-        place = at(where, field, number)
+        place = where.at(field, number)
         annotation = d.object_at(value, place, "an annotation")
         if annotation.get("was_cancelled"):
             tally.add(CANCELLED, place)
@@ -101,7 +101,7 @@ def _annotation(item: Mapping[str, Any], where: Where, tally: Tally) -> tuple[li
         return None
     chosen, place = valid[_chosen([annotation for annotation, _ in valid])]
     _count_further([annotation.get("result") for annotation, _ in valid], where, tally)
-    return d.list_at(chosen.get("result"), at(place, "result"), "a list of results"), at(place, "result")
+    return d.list_at(chosen.get("result"), place.at("result"), "a list of results"), place.at("result")
 
 
 def _chosen(annotations: Sequence[Mapping[str, Any]]) -> int:
@@ -129,43 +129,43 @@ def _essence(content: Any) -> str:
 def _read_results(document: Document, results: list[Any], where: Where, label_field: str | None, tally: Tally) -> None:
     choices: dict[str, list[str]] = {}
     for number, value in enumerate(results):
-        place = at(where, number)
+        place = where.at(number)
         result = d.object_at(value, place, "a result")
         kind, content = str(result.get("type")), result.get("value")
         if kind == "relation":
             continue  # when all regions are known
-        content = d.object_at(content, at(place, "value"), "the value of a result")
+        content = d.object_at(content, place.at("value"), "the value of a result")
         if kind in _SPANS and isinstance(content.get("start"), int):
-            _add_region(document, str(result.get("id") or f"#{number}"), content, at(place, "value"), kind)
+            _add_region(document, str(result.get("id") or f"#{number}"), content, place.at("value"), kind)
         elif kind == "choices" and "start" not in content:
             name = str(result.get("from_name") or "choices")
-            choices.setdefault(name, []).extend(_choices(content, at(place, "value")))
+            choices.setdefault(name, []).extend(_choices(content, place.at("value")))
         else:
             of_region = " of a region" if kind == "choices" else ""
             tally.add(f"results of type {kind!r}{of_region}", place)
     for number, result in enumerate(results):
         if result.get("type") == "relation":
-            _add_relation(document, result, at(where, number), tally)
+            _add_relation(document, result, where.at(number), tally)
     if choices:
         document.labels = _one_group(choices, label_field, where, tally)
 
 
 def _add_region(document: Document, key: str, value: Mapping[str, Any], where: Where, kind: str) -> None:
-    start, end = (d.number_at(value.get(name), at(where, name)) for name in ("start", "end"))
+    start, end = (d.number_at(value.get(name), where.at(name)) for name in ("start", "end"))
     words = value.get("text")
-    labels = d.list_at(value.get(kind, value.get("labels")), at(where, kind), "a list of labels")
+    labels = d.list_at(value.get(kind, value.get("labels")), where.at(kind), "a list of labels")
     if not labels:
-        raise RowError("a region without a label", at(where, kind))
+        raise RowError("a region without a label", where.at(kind))
     for number, label in enumerate(labels):
         mark = Mark(
-            start, end, d.name_at(label, at(where, kind, number)), where, words if isinstance(words, str) else None
+            start, end, d.name_at(label, where.at(kind, number)), where, words if isinstance(words, str) else None
         )
         document.marks[key if number == 0 else f"{key}/{number}"] = mark
 
 
 def _choices(value: Mapping[str, Any], where: Where) -> list[str]:
-    given = d.list_at(value.get("choices"), at(where, "choices"), "a list of choices")
-    return [d.name_at(choice, at(where, "choices", number), "a choice") for number, choice in enumerate(given)]
+    given = d.list_at(value.get("choices"), where.at("choices"), "a list of choices")
+    return [d.name_at(choice, where.at("choices", number), "a choice") for number, choice in enumerate(given)]
 
 
 def _one_group(groups: Mapping[str, list[str]], wanted: str | None, where: Where, tally: Tally) -> list[str]:
@@ -185,16 +185,16 @@ def _add_relation(document: Document, result: Mapping[str, Any], where: Where, t
     ends = [str(result.get(name)) for name in ("from_id", "to_id")]
     for name, key in zip(("from_id", "to_id"), ends, strict=True):
         if key not in document.marks:
-            tally.add("relations with something that is no labelled span", at(where, name))
+            tally.add("relations with something that is no labelled span", where.at(name))
             return
-    labels = d.list_at(result.get("labels") or [], at(where, "labels"), "a list of labels")
+    labels = d.list_at(result.get("labels") or [], where.at("labels"), "a list of labels")
     if not labels:
         tally.add("relations without a label", where)
     direction = result.get("direction") or "right"
     if direction not in ("right", "left", "bi"):
-        raise RowError(f"right, left or bi was expected, found {d.shown(direction)}", at(where, "direction"))
+        raise RowError(f"right, left or bi was expected, found {d.shown(direction)}", where.at("direction"))
     for number, label in enumerate(labels):
-        name = d.name_at(label, at(where, "labels", number))
+        name = d.name_at(label, where.at("labels", number))
         if direction in ("right", "bi"):
             document.relations.append(Relation(name, *ends))
         if direction in ("left", "bi"):
@@ -212,8 +212,8 @@ def _flat(items: list[Entry], reading: Reading, tally: Tally) -> Iterator[Docume
     def make(item: Mapping[str, Any], where: Where, counts: Tally) -> Document:
         document = Document(d.text_at(item, text, where), where, d.identity(item.get("id")))
         for name in sorted(span_fields):
-            for number, value in enumerate(d.list_at(item.get(name) or [], at(where, name), "a list of spans")):
-                place = at(where, name, number)
+            for number, value in enumerate(d.list_at(item.get(name) or [], where.at(name), "a list of spans")):
+                place = where.at(name, number)
                 span = d.object_at(value, place, "a span")
                 if isinstance(span.get("start"), int):
                     _add_region(document, f"{name}{number}", span, place, "labels" if "labels" in span else _SPANS[1])
@@ -222,7 +222,7 @@ def _flat(items: list[Entry], reading: Reading, tally: Tally) -> Iterator[Docume
         if label is not None and label in item:
             value = item[label]
             chosen = {"choices": [value]} if isinstance(value, str) else value
-            document.labels = _choices(d.object_at(chosen, at(where, label), "a choice"), at(where, label))
+            document.labels = _choices(d.object_at(chosen, where.at(label), "a choice"), where.at(label))
         return document
 
     for item in _latest(items, {*span_fields, *([label] if label else [])}, tally):

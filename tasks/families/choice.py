@@ -76,19 +76,18 @@ class MultipleChoice(Choosing):
         if not isinstance(document, list):
             raise RowError(f"a list of [passage, questions] was expected, found {kind(document)}", Where(place))
         for number, item in enumerate(document):
-            path = f"[{number}]"
+            where = Where(place).at(number)
             if isinstance(item, dict):
-                yield Row(item, Where(place, None, path))
+                yield Row(item, where)
                 continue
             if not isinstance(item, list) or len(item) not in (2, 3):
                 wanted = "[passage, questions] or [passage, questions, id] was expected"
-                raise RowError(f"{wanted}, found {kind(item)}", Where(place, None, path))
-            self.passage_in(item[0], Where(place, None, f"{path}[0]"))
+                raise RowError(f"{wanted}, found {kind(item)}", where)
+            self.passage_in(item[0], where.at(0))
             if not isinstance(item[1], list):
-                where = Where(place, None, f"{path}[1]")
-                raise RowError(f"a list of questions was expected, found {kind(item[1])}", where)
+                raise RowError(f"a list of questions was expected, found {kind(item[1])}", where.at(1))
             for position, question in enumerate(item[1]):
-                yield self._flat(item, question, Where(place, None, f"{path}[1][{position}]"))
+                yield self._flat(item, question, where.at(1, position))
 
     def _flat(self, item: Sequence[Any], question: Any, where: Where) -> Row:
         if not isinstance(question, dict):
@@ -97,7 +96,7 @@ class MultipleChoice(Choosing):
             if name not in question:
                 found = ", ".join(list(question)[:12]) or "none"
                 raise RowError(f"no {name!r}; fields found: {found}", where)
-        self.choices_in(question["choice"], Where(where.file, None, f"{where.field}.choice"))
+        self.choices_in(question["choice"], where.at("choice"))
         passage, asked, choices = self.fields
         data = {self.id: question[self.id]} if self.id in question else {}
         data |= {passage: item[0], asked: question["question"], choices: question["choice"]}

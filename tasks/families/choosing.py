@@ -76,7 +76,7 @@ class Choosing(TaskBase):
         if not isinstance(value, list):
             raise RowError(f"a list of choices was expected, found {kind(value)}", where)
         for number, choice in enumerate(value):
-            place = Where(where.file, where.line, f"{where.field}[{number}]")
+            place = where.at(number)
             if not isinstance(choice, str):
                 raise RowError(f"a text was expected, found {kind(choice)}", place)
             if not choice.strip():

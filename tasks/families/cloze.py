@@ -200,8 +200,7 @@ class Cloze(Choosing):
                 raise RowError(f"the blank {tag} has no answer", where)
         if unknown := next((tag for tag in value if tag not in tags), None):
             raise RowError(f"there is no blank {unknown} in the passages", where)
-        places = {tag: Where(where.file, where.line, f"{where.field}.{tag}") for tag in tags}
-        return tuple(index_in(value[tag], candidates, places[tag]) for tag in tags)
+        return tuple(index_in(value[tag], candidates, where.at(tag)) for tag in tags)
 
     def labels_of(self, gold: Any) -> Iterable[str]:
         """The indices of the right candidates, as the official prediction file has them."""

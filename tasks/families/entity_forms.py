@@ -16,22 +16,14 @@ from clue_cli.errors import RowError, Where, did_you_mean
 from tasks.families.values import kind
 
 
-def at(where: Where, *path: Any) -> Where:
-    """The place of a part of a row: at(where, "entities", 2, "end") is FILE:LINE: entities[2].end."""
-    name = ""
-    for part in path:
-        name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else str(part)
-    return Where(where.file, where.line, name)
-
-
 def read_official(value: Any, text: str, types: Sequence[str], where: Where, field: str) -> list[Span]:
     """The spans of the official form, half open; RowError for a wrong structure, type, offset or entity."""
     spans: list[Span] = []
-    for type_, entities in _object(value, at(where, field), "{type: {entity: [[start, end], ...]}}").items():
-        place = at(where, field, type_)
+    for type_, entities in _object(value, where.at(field), "{type: {entity: [[start, end], ...]}}").items():
+        place = where.at(field, type_)
         _check_type(type_, types, place)
         for entity, pairs in _object(entities, place, "{entity: [[start, end], ...]}").items():
-            place = at(where, field, type_, entity)
+            place = where.at(field, type_, entity)
             if not isinstance(pairs, list) or not pairs:
                 raise RowError(f"[[start, end], ...] was expected, found {kind(pairs)}", place)
             for pair in pairs:
@@ -54,10 +46,10 @@ def _official_span(pair: Any, entity: str, text: str, type_: str, place: Where) 
 def read_own(value: Any, text: str, types: Sequence[str], where: Where, field: str) -> list[tuple[Span, float | None]]:
     """The spans of our own form, each with its probability if it has one; RowError for anything wrong."""
     if not isinstance(value, list):
-        raise RowError(f"a list of entities was expected, found {kind(value)}", at(where, field))
+        raise RowError(f"a list of entities was expected, found {kind(value)}", where.at(field))
     found: list[tuple[Span, float | None]] = []
     for position, entity in enumerate(value):
-        place = at(where, field, position)
+        place = where.at(field, position)
         if not isinstance(entity, dict):
             raise RowError(f'{{"start", "end", "type"}} was expected, found {kind(entity)}', place)
         for name in ("start", "end", "type"):
@@ -67,11 +59,11 @@ def read_own(value: Any, text: str, types: Sequence[str], where: Where, field: s
         for name in ("start", "end"):
             if not _whole(entity[name]):
                 value = kind(entity[name])
-                raise RowError(f"a whole number was expected, found {value}", at(where, field, position, name))
-        _check_type(type_, types, at(where, field, position, "type"))
+                raise RowError(f"a whole number was expected, found {value}", where.at(field, position, name))
+        _check_type(type_, types, where.at(field, position, "type"))
         _check_range(start, end, text, place, f"[{start}, {end}) (end exclusive)")
-        _check_text(entity.get("text"), text, start, end, at(where, field, position, "text"))
-        probability = _probability(entity.get("probability"), at(where, field, position, "probability"))
+        _check_text(entity.get("text"), text, start, end, where.at(field, position, "text"))
+        probability = _probability(entity.get("probability"), where.at(field, position, "probability"))
         found.append((Span(start, end, type_), probability))
     return found
 

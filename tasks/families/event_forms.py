@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from clue_cli.errors import RowError, Where
-from tasks.families.entity_forms import at
 from tasks.families.event_schema import Schema, check_name
 from tasks.families.location import occurrences
 from tasks.families.values import kind
@@ -123,7 +122,7 @@ class EventReader:
             for number, argument in enumerate(self._arguments(entry, path)):
                 place = (*path, "arguments", number)
                 role = self._role(argument, type_, place)
-                roles.append((role, _wordings(argument.get("alias"), at(self.where, *place, "alias"))))
+                roles.append((role, _wordings(argument.get("alias"), self.where.at(*place, "alias"))))
                 words.append(self._words(argument, "argument", "argument_start_index", place))
             found.append(self._event(type_, trigger is not None, roles, words))
         return tuple(found)
@@ -143,7 +142,7 @@ class EventReader:
                 roles.append((self._role(argument, type_, place), ()))
                 words.append(self._own_words(argument, place))
             event = self._event(type_, trigger is not None, roles, words)
-            found.append((event, _probability(entry.get("probability"), at(self.where, *path, "probability"))))
+            found.append((event, _probability(entry.get("probability"), self.where.at(*path, "probability"))))
         return tuple(found)
 
     # ---------------------------------------------------------------- parts of an entry
@@ -153,29 +152,29 @@ class EventReader:
             try:
                 value = json.loads(value)
             except ValueError:
-                place = at(self.where, self.field)
+                place = self.where.at(self.field)
                 raise RowError(f"a list of events was expected, found {kind(value)}", place) from None
         if not isinstance(value, list):
-            raise RowError(f"a list of events was expected, found {kind(value)}", at(self.where, self.field))
+            raise RowError(f"a list of events was expected, found {kind(value)}", self.where.at(self.field))
         return value
 
     def _type(self, entry: Any, *path: Any) -> str:
         if not isinstance(entry, dict):
-            raise RowError(f"an event was expected, found {kind(entry)}", at(self.where, *path))
-        place = at(self.where, *path, "event_type")
+            raise RowError(f"an event was expected, found {kind(entry)}", self.where.at(*path))
+        place = self.where.at(*path, "event_type")
         return check_name(entry.get("event_type"), tuple(self.schema.roles), "event type", place)
 
     def _arguments(self, entry: dict[str, Any], path: tuple[Any, ...]) -> list[Any]:
         arguments = entry.get("arguments")
         if not isinstance(arguments, list):
-            place = at(self.where, *path, "arguments")
+            place = self.where.at(*path, "arguments")
             raise RowError(f"a list of arguments was expected, found {kind(arguments)}", place)
         return arguments
 
     def _role(self, argument: Any, type_: str, path: tuple[Any, ...]) -> str:
         if not isinstance(argument, dict):
-            raise RowError(f"an argument was expected, found {kind(argument)}", at(self.where, *path))
-        place = at(self.where, *path, "role")
+            raise RowError(f"an argument was expected, found {kind(argument)}", self.where.at(*path))
+        place = self.where.at(*path, "role")
         return check_name(argument.get("role"), self.schema.roles[type_], f"role of {type_}", place)
 
     def _official_trigger(self, entry: dict[str, Any], type_: str, path: tuple[Any, ...]) -> _Words | None:
@@ -187,36 +186,36 @@ class EventReader:
         if not self.gold or given == self.schema.triggered(type_):
             return
         if given:
-            raise RowError(f"the schema says that events of {type_} have no trigger", at(self.where, *path))
+            raise RowError(f"the schema says that events of {type_} have no trigger", self.where.at(*path))
         hint = '"trigger": false in the schema is for types whose events have none'
-        raise RowError(f"an event of {type_} has no trigger", at(self.where, *path), hint=hint)
+        raise RowError(f"an event of {type_} has no trigger", self.where.at(*path), hint=hint)
 
     def _words(self, entry: dict[str, Any], name: str, index: str, path: tuple[Any, ...]) -> _Words:
         """Words and start of the official form."""
-        words, place = entry.get(name), at(self.where, *path, name)
+        words, place = entry.get(name), self.where.at(*path, name)
         if not isinstance(words, str) or (not words and self.gold):
             raise RowError(f"words of the text were expected, found {kind(words)}", place)
         start = entry.get(index) if self.offsets else None
         if start is not None:
-            self._check_place(words, start, at(self.where, *path, index))
+            self._check_place(words, start, self.where.at(*path, index))
         return _Words(words, start, place)
 
     def _own_words(self, entry: Any, path: tuple[Any, ...]) -> _Words:
         """Words and start of our own form; the words may be left out where the offsets say which they are."""
-        place = at(self.where, *path)
+        place = self.where.at(*path)
         if not isinstance(entry, dict):
             raise RowError(f'{{"text", "start", "end"}} was expected, found {kind(entry)}', place)
         words, start, end = (entry.get(name) for name in ("text", "start", "end"))
         if words is None and isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= len(self.text):
             words = self.text[start:end]
         if not isinstance(words, str) or not words:
-            raise RowError(f"words of the text were expected, found {kind(words)}", at(self.where, *path, "text"))
+            raise RowError(f"words of the text were expected, found {kind(words)}", self.where.at(*path, "text"))
         if start is not None:
-            self._check_place(words, start, at(self.where, *path, "start"))
+            self._check_place(words, start, self.where.at(*path, "start"))
             if end is not None and (isinstance(end, bool) or end != start + len(words)):
                 hint = "ends are exclusive in this form"
                 expected = f"{start + len(words)} was expected, where {words!r} ends"
-                raise RowError(f"{expected}, found {kind(end)}", at(self.where, *path, "end"), hint=hint)
+                raise RowError(f"{expected}, found {kind(end)}", self.where.at(*path, "end"), hint=hint)
         return _Words(words, start, place)
 
     def _check_place(self, words: str, start: Any, place: Where) -> None:

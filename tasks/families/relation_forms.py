@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 from clue_cli.errors import RowError, UserError, Where, did_you_mean
 from clue_cli.sources import Row, Source
-from tasks.families.entity_forms import at
 from tasks.families.location import Place
 from tasks.families.values import kind
 
@@ -117,7 +116,7 @@ def _slot_types(row: Row) -> dict[str, str]:
     for slot, type_ in slots.items():
         if not isinstance(type_, str) or not type_.strip():
             found = kind(type_)
-            raise RowError(f"the type of a slot must be a text, found {found}", at(row.where, "object_type", slot))
+            raise RowError(f"the type of a slot must be a text, found {found}", row.where.at("object_type", slot))
     return {VALUE: slots[VALUE], **slots}
 
 
@@ -127,12 +126,12 @@ def _slot_types(row: Row) -> dict[str, str]:
 def read_official(value: Any, schema: Schema, where: Where, field: str) -> list[Relation]:
     """The relations of a `spo_list`; RowError, with the place, for a wrong structure, predicate or slot."""
     relations: list[Relation] = []
-    for position, spo in enumerate(_list(value, at(where, field))):
+    for position, spo in enumerate(_list(value, where.at(field))):
         predicate = _predicate(spo, schema, where, (field, position))
-        subject = _string(_part(spo, "subject", where, (field, position)), at(where, field, position, "subject"))
+        subject = _string(_part(spo, "subject", where, (field, position)), where.at(field, position, "subject"))
         given = _part(spo, "object", where, (field, position))
         slots = _slots({VALUE: given} if isinstance(given, str) else given, predicate, schema, where, (field, position))
-        texts = [(slot, _string(text, at(where, field, position, "object", slot))) for slot, text in slots.items()]
+        texts = [(slot, _string(text, where.at(field, position, "object", slot))) for slot, text in slots.items()]
         relations.append(Relation(predicate, subject, tuple(texts)))
     return relations
 
@@ -142,7 +141,7 @@ def read_own(
 ) -> list[tuple[Relation, Located]]:  # fmt: skip
     """The relations of our own form with their places, checked against the text; RowError for anything wrong."""
     found: list[tuple[Relation, Located]] = []
-    for position, entry in enumerate(_list(value, at(where, field))):
+    for position, entry in enumerate(_list(value, where.at(field))):
         path = (field, position)
         predicate = _predicate(entry, schema, where, path)
         subject = _mention(_part(entry, "subject", where, path), text, where, (*path, "subject"))
@@ -153,7 +152,7 @@ def read_own(
         places = {slot: _mention(part, text, where, (*path, "object", slot)) for slot, part in slots.items()}
         probability = entry.get("probability")
         if probability is not None and (isinstance(probability, bool) or not isinstance(probability, (int, float))):
-            raise RowError(f"a number was expected, found {kind(probability)}", at(where, *path, "probability"))
+            raise RowError(f"a number was expected, found {kind(probability)}", where.at(*path, "probability"))
         words = tuple((slot, text[slice(*place)]) for slot, place in places.items())
         located = Located(
             subject, tuple(places.values()), None, None if probability is None else float(probability)
@@ -171,14 +170,14 @@ def _list(value: Any, place: Where) -> list[Any]:
 def _part(entry: Mapping[str, Any], name: str, where: Where, path: Sequence[Any]) -> Any:
     if name not in entry:
         expected = "predicate, subject and object were expected"
-        raise RowError(f"no {name!r}; {expected}, found {', '.join(entry) or 'none'}", at(where, *path))
+        raise RowError(f"no {name!r}; {expected}, found {', '.join(entry) or 'none'}", where.at(*path))
     return entry[name]
 
 
 def _predicate(entry: Any, schema: Schema, where: Where, path: Sequence[Any]) -> str:
     if not isinstance(entry, dict):
-        raise RowError(f"{{predicate, subject, object}} was expected, found {kind(entry)}", at(where, *path))
-    predicate, place = _part(entry, "predicate", where, path), at(where, *path, "predicate")
+        raise RowError(f"{{predicate, subject, object}} was expected, found {kind(entry)}", where.at(*path))
+    predicate, place = _part(entry, "predicate", where, path), where.at(*path, "predicate")
     if not isinstance(predicate, str):
         raise RowError(f"the predicate must be a text, found {kind(predicate)}", place)
     if predicate not in schema:
@@ -189,7 +188,7 @@ def _predicate(entry: Any, schema: Schema, where: Where, path: Sequence[Any]) ->
 
 def _slots(given: Any, predicate: str, schema: Schema, where: Where, path: Sequence[Any]) -> dict[str, Any]:
     """Slot -> what it holds, in the order of the schema."""
-    place = at(where, *path, "object")
+    place = where.at(*path, "object")
     if not isinstance(given, dict):
         raise RowError(f'{{"{VALUE}": ...}} was expected, found {kind(given)}', place)
     known = schema[predicate][1]
@@ -210,20 +209,20 @@ def _string(value: Any, place: Where) -> str:
 
 
 def _mention(value: Any, text: str, where: Where, path: Sequence[Any]) -> Place:
-    place = at(where, *path)
+    place = where.at(*path)
     if not isinstance(value, dict):
         raise RowError(f'{{"start", "end"}} was expected, found {kind(value)}', place)
     for name in ("start", "end"):
         if not isinstance(value.get(name), int) or isinstance(value[name], bool):
             found = kind(value[name]) if name in value else "nothing"
-            raise RowError(f"a whole number was expected, found {found}", at(where, *path, name))
+            raise RowError(f"a whole number was expected, found {found}", where.at(*path, name))
     start, end = value["start"], value["end"]
     if not 0 <= start < end <= len(text):
         many = len(text)
         raise RowError(f"[{start}, {end}) (end exclusive) is no part of the text, which has {many} characters", place)
     if value.get("text", text[start:end]) != text[start:end]:
         found, given = text[start:end], value["text"]
-        raise RowError(f"[{start}, {end}) is {found!r} in the text, not {given!r}", at(where, *path, "text"))
+        raise RowError(f"[{start}, {end}) is {found!r} in the text, not {given!r}", where.at(*path, "text"))
     return start, end
 
 

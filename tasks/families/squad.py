@@ -67,7 +67,7 @@ def read_answers(value: Any, context: str, where: Where) -> tuple[Answer, ...]:
     """
     answers: dict[tuple[str, int, int], Answer] = {}
     for position, answer in enumerate(_listed(json_cell(value, '[{"text", "answer_start"}] was', where), where)):
-        found = _answer(answer, context, below(where, position))
+        found = _answer(answer, context, where.at(position))
         answers.setdefault(found[:3], found)
     if not answers:
         raise RowError("at least one answer was expected, found an empty list", where)
@@ -92,8 +92,8 @@ def _answer(value: Any, context: str, where: Where) -> Answer:
         raise RowError(f"no 'text' in the answer, found {kind(value)}", where)
     text, start = value["text"], value.get("answer_start", -1)
     if not isinstance(text, str):
-        raise RowError(f"a text was expected, found {kind(text)}", below(where, "text"))
-    place = below(where, "answer_start")
+        raise RowError(f"a text was expected, found {kind(text)}", where.at("text"))
+    place = where.at("answer_start")
     if isinstance(start, bool) or not isinstance(start, int):
         raise RowError(f"a whole number was expected, found {kind(start)}", place)
     if start < -1 or start >= len(context):
@@ -126,14 +126,6 @@ def unpack(document: Any, place: str, *, question: str, context: str, answers: s
                 yield Row(row, at_qa)
 
 
-def below(where: Where, part: str | int) -> Where:
-    """The place of a part of what stands at `where`: an element of a list, or a field of an object."""
-    before = where.field or ""
-    if isinstance(part, int):
-        return Where(where.file, where.line, f"{before}[{part}]")
-    return Where(where.file, where.line, f"{before}.{part}" if before else part)
-
-
 def _object(value: Any, where: Where) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise RowError(f"an object was expected, found {kind(value)}", where)
@@ -150,16 +142,16 @@ def _part(parent: Any, name: str, where: Where) -> Any:
 
 def _children(parent: Any, name: str, where: Where) -> Iterator[tuple[Any, Where]]:
     """The elements of the list `name` of an object, each with its place."""
-    values, place = _part(parent, name, where), below(where, name)
+    values, place = _part(parent, name, where), where.at(name)
     if not isinstance(values, list):
         raise RowError(f"a list was expected, found {kind(values)}", place)
     for position, value in enumerate(values):
-        yield value, below(place, position)
+        yield value, place.at(position)
 
 
 def _text(parent: Any, name: str, where: Where) -> str:
     """The text in field `name` of the passage or the question; a passage must not be empty."""
-    value, place = _part(parent, name, where), below(where, name)
+    value, place = _part(parent, name, where), where.at(name)
     if not isinstance(value, str):
         raise RowError(f"a text was expected, found {kind(value)}", place)
     if name == "context" and not value.strip():
@@ -168,7 +160,7 @@ def _text(parent: Any, name: str, where: Where) -> str:
 
 
 def _id(qa: Mapping[str, Any], where: Where, seen: dict[str | int, Where]) -> str | int:
-    value, place = _part(qa, "id", where), below(where, "id")
+    value, place = _part(qa, "id", where), where.at("id")
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise RowError(f"the id must be a string or a whole number, found {kind(value)}", place)
     if value in seen:
