@@ -384,10 +384,6 @@ class Task(Protocol):
         """
         ...
 
-    def all_named_recipes(self) -> dict[str, dict[str, Any]]:
-        """Recipes to choose by name: what each of them sets."""
-        ...
-
     def with_fields(self, names: Sequence[str]) -> Task:
         """The same task on other input fields; UserError for an unknown one."""
         ...

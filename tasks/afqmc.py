@@ -9,6 +9,7 @@ Oddities: digits are masked as `***`.
 """
 
 from tasks.families.classification import TextClassification
+from tasks.families.recipes import CLUE_BERT4KERAS
 
 TASK = TextClassification(
     name="afqmc",
@@ -24,6 +25,6 @@ TASK = TextClassification(
     counts={"train": 34_334, "dev": 4_316, "test": 3_861},
     submissions={"test": "afqmc_predict.json"},
     recipes={"base": {"batch_size": 16, "learning_rate": 2e-5}},
-    named_recipes={"clue-bert4keras": {}},
+    named_recipes={"clue-bert4keras": CLUE_BERT4KERAS},
     hub="afqmc",
 )

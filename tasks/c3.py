@@ -15,6 +15,7 @@ holds the questions of nlpdata's own test files in another order.
 """
 
 from tasks.families.choice import MultipleChoice
+from tasks.families.recipes import CLUE_BERT4KERAS
 
 TRAIN, DEV = ("d-train.json", "m-train.json"), ("d-dev.json", "m-dev.json")
 
@@ -35,5 +36,5 @@ TASK = MultipleChoice(
     counts={"train": 11_869, "dev": 3_816, "test1.0": 3_892, "test1.1": 1_625},
     submissions={"test1.0": "c310_predict.json", "test1.1": "c311_predict.json"},
     recipes={"small": {"epochs": 2}},
-    named_recipes={"clue-bert4keras": {"max_length": 512, "batch_size": 16}},
+    named_recipes={"clue-bert4keras": CLUE_BERT4KERAS | {"max_length": 512, "batch_size": 16}},
 )

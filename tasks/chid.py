@@ -16,6 +16,7 @@ and CLUE-bert4keras agree on, and no hash is known.
 """
 
 from tasks.families.cloze import Cloze
+from tasks.families.recipes import CLUE_BERT4KERAS
 
 TASK = Cloze(
     name="chid",
@@ -30,5 +31,5 @@ TASK = Cloze(
     answer_files={"train": ("train_answer.json",), "dev": ("dev_answer.json",)},
     counts={"train": 84_709, "dev": 3_218, "test1.0": 3_231},
     submissions={"test1.0": "chid10_predict.json", "test1.1": "chid11_predict.json"},
-    named_recipes={"clue-bert4keras": {"max_length": 64, "batch_size": 24, "epochs": 5}},
+    named_recipes={"clue-bert4keras": CLUE_BERT4KERAS | {"max_length": 64, "batch_size": 24, "epochs": 5}},
 )

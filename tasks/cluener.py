@@ -14,6 +14,7 @@ reference's GlobalPointer has not.
 """
 
 from tasks.families.entities import Entities
+from tasks.families.recipes import CLUE_BERT4KERAS
 
 TASK = Entities(
     name="cluener",
@@ -45,5 +46,5 @@ TASK = Entities(
         "test.json": "5ca36f6fbe29230a6e3244110fcd9487fc2f5a672f5bfeba82a30f0ece72aa69",
     },
     recipe={"max_length": 128, "batch_size": 32, "epochs": 5},
-    named_recipes={"clue-bert4keras": {"max_length": 256}},
+    named_recipes={"clue-bert4keras": CLUE_BERT4KERAS | {"max_length": 256}},
 )

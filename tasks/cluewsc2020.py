@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from clue_cli.errors import RowError
 from clue_cli.sources import Row
 from tasks.families.classification import TextClassification
+from tasks.families.recipes import CLUE_BERT4KERAS
 from tasks.families.values import kind
 
 
@@ -69,6 +70,6 @@ TASK = MarkedSpans(
         "base": {"batch_size": 16},
         "large": {"batch_size": 16},
     },
-    named_recipes={"clue-bert4keras": {"epochs": 30}},
+    named_recipes={"clue-bert4keras": CLUE_BERT4KERAS | {"epochs": 30}},
     hub="cluewsc2020",
 )

@@ -11,6 +11,7 @@ clumsy in places.
 """
 
 from tasks.families.classification import TextClassification
+from tasks.families.recipes import CLUE_BERT4KERAS
 
 TASK = TextClassification(
     name="cmnli",
@@ -27,6 +28,6 @@ TASK = TextClassification(
         "base": {"batch_size": 64, "epochs": 2},
         "large": {"batch_size": 64, "epochs": 2},
     },
-    named_recipes={"clue-bert4keras": {}},
+    named_recipes={"clue-bert4keras": CLUE_BERT4KERAS},
     hub="cmnli",
 )

@@ -14,6 +14,7 @@ table (near 57) is exact spans against the first answer, another number under it
 """
 
 from tasks.families.reading import Reading
+from tasks.families.recipes import CLUE_BERT4KERAS
 
 TASK = Reading(
     name="cmrc2018",
@@ -41,5 +42,5 @@ TASK = Reading(
     },
     hub="cmrc2018",
     # Windows of the reference move by 128 characters; ours share 128 tokens.
-    named_recipes={"clue-bert4keras": {"max_length": 512, "overlap": 128, "batch_size": 32, "epochs": 10}},
+    named_recipes={"clue-bert4keras": CLUE_BERT4KERAS | {"max_length": 512, "overlap": 128}},
 )

@@ -11,6 +11,7 @@ characters and are cut at 128 tokens; test ids start at 2415 and are not in orde
 """
 
 from tasks.families.classification import TextClassification
+from tasks.families.recipes import CLUE_BERT4KERAS
 
 TASK = TextClassification(
     name="csl",
@@ -32,6 +33,6 @@ TASK = TextClassification(
         "base": {"batch_size": 16, "learning_rate": 1e-5, "epochs": 5},
         "large": {"batch_size": 16, "learning_rate": 1e-5, "epochs": 5},
     },
-    named_recipes={"clue-bert4keras": {}},
+    named_recipes={"clue-bert4keras": CLUE_BERT4KERAS},
     hub="csl",
 )

@@ -9,6 +9,7 @@ Oddities: descriptions have about 290 characters, so most are cut at 128 tokens;
 """
 
 from tasks.families.classification import TextClassification
+from tasks.families.recipes import CLUE_BERT4KERAS
 
 NAMES = (
     "打车", "地图导航", "免费WIFI", "租车", "同城服务", "快递物流", "婚庆", "家政", "公共交通", "政务", "社区服务",
@@ -39,6 +40,6 @@ TASK = TextClassification(
     counts={"train": 12_133, "dev": 2_599, "test": 2_600},
     submissions={"test": "iflytek_predict.json"},
     recipes={"small": {"learning_rate": 1e-3, "epochs": 6}, "base": {"learning_rate": 2e-5}},
-    named_recipes={"clue-bert4keras": {}},
+    named_recipes={"clue-bert4keras": CLUE_BERT4KERAS},
     hub="iflytek",
 )

@@ -10,6 +10,7 @@ in train, so nothing may be held out of train by row.
 """
 
 from tasks.families.classification import TextClassification
+from tasks.families.recipes import CLUE_BERT4KERAS
 
 TASK = TextClassification(
     name="ocnli",
@@ -31,6 +32,6 @@ TASK = TextClassification(
     counts={"train": 50_486, "dev": 3_000, "test": 3_000},
     submissions={"test": "ocnli_50k_predict.json"},
     recipes={"small": {"learning_rate": 3e-4}, "base": {"batch_size": 16, "epochs": 5}},
-    named_recipes={"clue-bert4keras": {}},
+    named_recipes={"clue-bert4keras": CLUE_BERT4KERAS},
     hub="ocnli",
 )

@@ -11,6 +11,7 @@ there. Scores published for "test" mix both versions.
 """
 
 from tasks.families.classification import TextClassification
+from tasks.families.recipes import CLUE_BERT4KERAS
 
 TASK = TextClassification(
     name="tnews",
@@ -34,6 +35,6 @@ TASK = TextClassification(
     counts={"train": 53_360, "dev": 10_000, "test1.0": 10_000, "test1.1": 10_000},
     submissions={"test1.0": "tnews10_predict.json", "test1.1": "tnews11_predict.json"},
     recipes={"small": {"epochs": 2}, "base": {"batch_size": 16, "learning_rate": 2e-5}},
-    named_recipes={"clue-bert4keras": {}},
+    named_recipes={"clue-bert4keras": CLUE_BERT4KERAS},
     hub="tnews",
 )  # fmt: skip

@@ -322,18 +322,11 @@ class TaskBase(Task):
         layers = recipes.layers(f"family {self.family}", self.family_recipe, self.family_recipes, head, size)
         layers += recipes.layers(f"task {self.name}", self.recipe, self.recipes, head, size)
         if named is not None:
-            known = self.all_named_recipes()
-            if named not in known:
-                raise UserError(did_you_mean(named, known, f"recipe of task {self.name}"), where="--recipe")
-            layers.append((f"recipe {named}", known[named]))
+            if named not in self.named_recipes:
+                known = did_you_mean(named, self.named_recipes, f"recipe of task {self.name}")
+                raise UserError(known, where="--recipe")
+            layers.append((f"recipe {named}", self.named_recipes[named]))
         return recipes.resolve(layers)
-
-    def all_named_recipes(self) -> dict[str, dict[str, Any]]:
-        """Recipes to choose by name; `clue-bert4keras` is complete with what all its tasks share."""
-        named = {name: dict(values) for name, values in self.named_recipes.items()}
-        if "clue-bert4keras" in named:
-            named["clue-bert4keras"] = {**recipes.CLUE_BERT4KERAS, **named["clue-bert4keras"]}
-        return named
 
     # ---------------------------------------------------------------- submissions
 

@@ -11,12 +11,12 @@ from clue_cli.contract import Recipe
 SIZES = ("small", "base", "large")
 """Encoder sizes that recipes tell apart (up to 30, up to 150, over 150 million parameters without embeddings)."""
 
-CLUE_BERT4KERAS: Mapping[str, Any] = {
+CLUE_BERT4KERAS: dict[str, Any] = {
     "optimizer": "adafactor", "learning_rate": 5e-4, "head_learning_rate": 0.0, "weight_decay": 0.0,
     "warmup": 0.0, "clip": 0.0, "pooling": "first", "segments": "zero", "attention_dropout": 0.1, "head_dropout": 0.0,
     "batch_size": 32, "epochs": 10, "max_length": 128,
 }  # fmt: skip
-"""What the CLUE recipes of bojone/CLUE-bert4keras share; a task names what differs in `named_recipes`."""
+"""What the CLUE recipes of bojone/CLUE-bert4keras share; a task adds what differs: `CLUE_BERT4KERAS | {...}`."""
 
 
 def check_key(key: str, heads: Iterable[str] | None) -> None:
