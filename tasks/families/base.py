@@ -398,10 +398,14 @@ class TaskBase(Task):
         if len(set(labels)) != len(labels):
             repeated = next(label for label in labels if labels.count(label) > 1)
             raise UserError(f"label {repeated!r} is listed twice")
+        return self.owned(labels=tuple(labels))
+
+    def owned(self, **parts: Any) -> Self:
+        """The same task on a user's own data: nothing official is left of it, and `parts` are the user's."""
         files = {"train": self.files["train"], "dev": self.files["dev"], "test": self.files[self.split("test")]}
         merged = {split: tuple(dict.fromkeys(names + OWN_FILES[split])) for split, names in files.items()}
         nothing: dict[str, Any] = {"label_names": {}, "official": {}, "counts": {}, "submissions": {}, "hub": ""}
-        return dataclasses.replace(self, labels=tuple(labels), files=merged, own=True, **nothing)
+        return dataclasses.replace(self, **{"files": merged, "own": True, **nothing, **parts})
 
     def with_schema(self, schema: Any) -> Self:
         """The same task on a user's own schema, as JSON values (`schema` of `to_config`); families that have one."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -57,8 +56,7 @@ class Choosing(TaskBase):
         """The same task on a user's own data; UserError for labels, which it has none of."""
         if labels:
             raise UserError(f"task {self.name} has no labels: the choices stand in each row", where="--labels")
-        nothing: dict[str, Any] = {"official": {}, "counts": {}, "submissions": {}, "labelled_tests": (), "hub": ""}
-        return dataclasses.replace(self, files=dict(OWN_FILES), own=True, **nothing)
+        return self.owned(files=dict(OWN_FILES), labelled_tests=())
 
     def with_fields(self, names: Sequence[str]) -> Self:
         """The task itself; UserError unless all its input fields are named."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import PurePosixPath
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -18,13 +16,13 @@ from clue_cli.errors import RowError, UserError, Where, did_you_mean
 from clue_cli.sources import Row, Source
 from tasks.families import event_forms, event_links, event_targets
 from tasks.families.alignment import Borders, align
-from tasks.families.base import OWN_FILES, TaskBase
+from tasks.families.base import TaskBase
 from tasks.families.encoding import Reach, encoded_windows
 from tasks.families.event_forms import Event, EventReader
 from tasks.families.event_links import Link, Part
 from tasks.families.event_schema import Schema, read_schema
 from tasks.families.merging import Found, merged_spans, most_probable_apart
-from tasks.families.values import own_schema
+from tasks.families.schemas import schema_file
 
 SEARCH = "texts whose search for events stopped at its budget"
 SPANS_DROPPED, LINKS_DROPPED = (
@@ -276,15 +274,12 @@ class Events(TaskBase):
 
         UserError where there are several such files, RowError for a wrong one.
         """
-        names = own_schema([name for name in source.names() if PurePosixPath(name).match("*schema*.json*")], self.name)
-        if len(names) > 1:
-            found = ", ".join(names)
-            raise UserError(f"several files could be the event schema: {found}", where=source.location, hint="keep one")
-        if not names:
+        file = schema_file(source, self.files, self.name)
+        if file is None:
             return self
-        schema = read_schema(source.rows(names[0]))
+        schema = read_schema(source.rows(file))
         if not schema.roles:
-            raise UserError("no event types in it", where=source.place(names[0]))
+            raise UserError("no event types in it", where=source.place(file))
         return self if schema.same(self.known) else self._with(schema)
 
     def with_schema(self, rows: Iterable[Mapping[str, Any]]) -> Self:
@@ -292,15 +287,7 @@ class Events(TaskBase):
         return self._with(read_schema(Row(dict(row), Where("schema", line)) for line, row in enumerate(rows, 1)))
 
     def _with(self, schema: Schema) -> Self:
-        files = {"train": self.files["train"], "dev": self.files["dev"], "test": self.files[self.split("test")]}
-        merged = {split: tuple(dict.fromkeys(names + OWN_FILES[split])) for split, names in files.items()}
-        nothing: dict[str, Any] = {"official": {}, "counts": {}, "submissions": {}, "hub": "", "label_names": {}}
-        parts: dict[str, Any] = {
-            "schema": schema.roles,
-            "enumerated": schema.enumerated,
-            "untriggered": schema.untriggered,
-        }
-        return dataclasses.replace(self, files=merged, own=True, **parts, **nothing)
+        return self.owned(schema=schema.roles, enumerated=schema.enumerated, untriggered=schema.untriggered)
 
     def with_labels(self, labels: Sequence[str]) -> Self:
         """Event types alone say nothing about roles: UserError that says what is needed."""

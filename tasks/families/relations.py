@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,13 +14,14 @@ from clue_cli.errors import RowError, UserError, Where
 from clue_cli.sources import Row, Source
 from tasks.families import relation_forms as forms
 from tasks.families.alignment import Borders, Deciding, align
-from tasks.families.base import OWN_FILES, TaskBase
+from tasks.families.base import TaskBase
 from tasks.families.encoding import Reach, encoded_windows
 from tasks.families.location import Place
 from tasks.families.relation_forms import Located, Relation, Schema
 from tasks.families.relation_places import Found, Locator
 from tasks.families.relation_slots import Triple, combined
-from tasks.families.values import frozen, json_cell, jsonable, own_schema
+from tasks.families.schemas import schema_file
+from tasks.families.values import frozen, json_cell, jsonable
 
 AMBIGUOUS = "relations of several slots that cannot be told apart"
 
@@ -110,26 +109,18 @@ class Relations(TaskBase):
 
         UserError where several files could be the schema.
         """
-        data = {name for names in self.files.values() for name in names}
-        found = [name for name in source.names() if "schema" in (base := Path(name).name).lower() and base not in data]
-        found = [name for name in found if name.endswith((".json", ".jsonl")) and not Path(name).name.startswith(".")]
-        if not found or len(source.names()) == 1:
+        file = schema_file(source, self.files, self.name)
+        if file is None:
             return self
-        found = own_schema(found, self.name)
-        if len(found) > 1:
-            raise UserError(f"several schema files: {', '.join(found)}", where=source.location, hint="keep one")
-        schema = forms.read_schema(source, found[0])
+        schema = forms.read_schema(source, file)
         return self if forms.schema_of(schema) == self.by_predicate else self.with_schema(schema)
 
     def with_schema(self, schema: Sequence[Sequence[Any]]) -> Self:
         """The same task on a user's own schema, (predicate, subject type, {slot: type}) each: nothing official is left
         of it. UserError if it is none."""
-        splits = {"train": self.files["train"], "dev": self.files["dev"], "test": self.files[self.split("test")]}
-        files = {split: tuple(dict.fromkeys(names + OWN_FILES[split])) for split, names in splits.items()}
-        nothing: dict[str, Any] = {"label_names": {}, "official": {}, "counts": {}, "submissions": {}, "hub": ""}
         try:
             lines = tuple((str(predicate), str(subject), dict(slots)) for predicate, subject, slots in frozen(schema))
-            return dataclasses.replace(self, schema=lines, files=files, own=True, **nothing)
+            return self.owned(schema=lines)
         except (TypeError, ValueError) as error:
             raise UserError(f"the schema of task {self.name} does not fit: {error}") from error
 

@@ -74,9 +74,3 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 def rounded(probability: Any) -> float:
     """Six digits: float32 has no more, and files stay readable."""
     return round(float(probability), 6)
-
-
-def own_schema(files: list[str], task: str) -> list[str]:
-    """Of several files that could be a schema the one that has the task in its name, if it is one; else all."""
-    named = [file for file in files if task in file.rsplit("/", 1)[-1]]
-    return named if len(named) == 1 else files

@@ -388,7 +388,7 @@ def test_data_of_a_type_that_the_schema_lacks_are_refused(tmp_path: Path) -> Non
 
 def test_several_schemas_and_an_empty_one_are_refused(tmp_path: Path) -> None:
     place = directory(tmp_path / "own", ROWS)
-    with pytest.raises(UserError, match="several files could be the event schema"):
+    with pytest.raises(UserError, match="several schema files"):
         DUEE.adapt(Source.open(directory(place, ROWS, "schema2.json")))
     with pytest.raises(UserError, match="no event types in it"):
         DUEE.adapt(Source.open(directory(tmp_path / "empty", [])))

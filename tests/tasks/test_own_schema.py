@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from clue_cli.errors import UserError
 from clue_cli.main import run
-from tasks.families.values import own_schema
+from clue_cli.sources import Source
+from tasks.families.schemas import schema_file
 
 SCHEMA = """
 {"predicate": "供职", "subject_type": "人", "object_type": {"@value": "公司", "post": "职务"}}
@@ -64,8 +66,12 @@ def test_ten_rows_with_their_own_schema_train_predict_and_score(
         torch.set_num_threads(threads)
 
 
-def test_of_several_schemas_the_one_of_the_task_is_taken() -> None:
-    both = ["duee_event_schema.json", "in/duie_schema.json"]
-    assert own_schema(both, "duie") == ["in/duie_schema.json"]
-    assert own_schema(both, "duee") == ["duee_event_schema.json"]
-    assert own_schema(["schema.json", "schema2.json"], "duee") == ["schema.json", "schema2.json"]
+def test_of_several_schemas_the_one_of_the_task_is_taken(tmp_path: Path) -> None:
+    for name in ("duee_event_schema.json", "duie_schema.json", "train.jsonl"):
+        (tmp_path / name).touch()
+    source = Source.open(tmp_path)
+    assert schema_file(source, {}, "duie") == "duie_schema.json"
+    assert schema_file(source, {}, "duee") == "duee_event_schema.json"
+    assert schema_file(source, {"train": ("duie_schema.json",)}, "c3") == "duee_event_schema.json"
+    with pytest.raises(UserError, match="several schema files: duee_event_schema"):
+        schema_file(source, {}, "c3")
