@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -287,36 +287,3 @@ def _welch(one: tuple[str, list[float]], other: tuple[str, list[float]]) -> Seed
     else:
         p = float(ttest_ind(ours, theirs, equal_var=False).pvalue)
     return Seeds(first, second, ours, theirs, p, seeds_needed(ours, theirs))
-
-
-NOTHING = "nothing"
-
-
-def brief(value: Any, width: int = 60) -> str:
-    """An answer in one short line for people: what it says, without positions and probabilities."""
-    text = _said(value)
-    return text if len(text) <= width else text[: width - 1] + "…"
-
-
-_UNSAID = {
-    "start", "end", "probability", "probabilities", "score", "answer_start", "subject_type", "object_type",
-    "text", "type", "role",
-}  # fmt: skip
-_OWN_FORMS = ("entities", "relations", "events")
-
-
-def _said(value: Any, *, typed: bool = True) -> str:
-    """`typed`: with the types of words; those of a relation follow from its predicate."""
-    if isinstance(value, Mapping):
-        # An answer in our own form and in the official one says the same twice.
-        value = next((value[name] for name in _OWN_FORMS if isinstance(value.get(name), list)), value)
-    if isinstance(value, Mapping):
-        named = ("role", "text", "type") if typed else ("role", "text")
-        own = "/".join(str(value[name]) for name in named if value.get(name) is not None)
-        typed = typed and "predicate" not in value
-        rest = [_said(part, typed=typed) for name, part in value.items() if name not in _UNSAID and part is not None]
-        said = [part for part in dict.fromkeys((own, *rest)) if part]
-        return " ".join([part for part in said if part != NOTHING] or said)
-    if isinstance(value, list):
-        return ", ".join(dict.fromkeys(_said(part, typed=typed) for part in value)) or NOTHING
-    return NOTHING if value is None else str(value)

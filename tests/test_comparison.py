@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clue_cli.comparison import Scored, brief, compare_scored, read_run
+from clue_cli.comparison import Scored, compare_scored, read_run
 from clue_cli.contract import FORMAT_VERSION, Example, Prediction, Tally
 from clue_cli.evaluation import DevResult, write_predictions
 from clue_cli.main import run
@@ -20,6 +20,7 @@ from clue_cli.registry import find_task
 from clue_cli.scoring import by_cluster, make_metric, score
 from clue_cli.significance import difference_error, figure_of
 from clue_cli.sources import locate
+from clue_cli.wording import brief
 from tests.record_cases import make_record
 
 LABELS = ("0", "1")

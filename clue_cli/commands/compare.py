@@ -111,7 +111,7 @@ def _show_seeds(found: Comparison) -> None:
 
 
 def _show_examples(pair: Pair, count: int) -> None:
-    from clue_cli.comparison import brief
+    from clue_cli.wording import brief
 
     if not pair.disagreements:
         return
