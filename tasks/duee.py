@@ -16,7 +16,7 @@ with the choices that its docstring states; `duee:event` and `duee:argument` are
 The head `crf` is the baseline of LIC2020: every argument that it finds is an event of its own.
 """
 
-from tasks.families.base import OWN_FILES
+from tasks.families.declaration import OWN_FILES
 from tasks.families.event_schema import roles_of
 from tasks.families.events import Events
 

@@ -15,7 +15,7 @@ Metric: `duee_fin:greedy`, the task's rule of matching events; its open points a
 all arguments of one event type are one event.
 """
 
-from tasks.families.base import OWN_FILES
+from tasks.families.declaration import OWN_FILES
 from tasks.families.event_schema import roles_of
 from tasks.families.events import Events
 

@@ -14,7 +14,7 @@ Metrics: the official one wants every slot right, after lower-casing and without
 Own data: a schema.json of the same form (one predicate a line) beside train.jsonl and dev.jsonl in the form above.
 """
 
-from tasks.families.base import OWN_FILES
+from tasks.families.declaration import OWN_FILES
 from tasks.families.relation_forms import schema_lines
 from tasks.families.relations import Relations
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from clue_cli.contract import Task
 from clue_cli.errors import RowError, RunError, UserError, Where
 from clue_cli.sources import Row
-from tasks.families.base import OWN_FILES, TaskBase
+from tasks.families.base import TaskBase
+from tasks.families.declaration import OWN_FILES
 from tasks.families.values import kind
 
 if TYPE_CHECKING:

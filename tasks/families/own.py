@@ -48,7 +48,8 @@ from clue_cli.contract import Recipe
 from clue_cli.errors import UserError, did_you_mean
 from clue_cli.lines import reading
 from clue_cli.sources import read_labels
-from tasks.families.base import OWN_FILES, TaskBase
+from tasks.families.base import TaskBase
+from tasks.families.declaration import OWN_FILES
 from tasks.families.values import kind
 
 FAMILIES: Mapping[str, tuple[str, str]] = {

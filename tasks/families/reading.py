@@ -14,7 +14,8 @@ from clue_cli.errors import RowError, UserError, Where, did_you_mean
 from clue_cli.sources import Row, Source
 from tasks.families import squad, windows
 from tasks.families.alignment import Window
-from tasks.families.base import OWN_FILES, TaskBase
+from tasks.families.base import TaskBase
+from tasks.families.declaration import OWN_FILES
 from tasks.families.encoding import Reach, encoded_windows
 from tasks.families.squad import Answer
 from tasks.families.values import kind
