@@ -16,7 +16,8 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from clue_cli.contract import Feature, Task
+    from clue_cli.contract import Feature
+    from clue_cli.task import Task
 
 WINDOW = 1600
 """Units that are sorted together, rounded to whole batches: enough for little padding, few enough to stay random."""

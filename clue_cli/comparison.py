@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from clue_cli.contract import Metric, Task
+from clue_cli.contract import Metric
 from clue_cli.errors import UserError, did_you_mean
 from clue_cli.model_settings import read_settings
 from clue_cli.record import Record
 from clue_cli.registry import restore_task
 from clue_cli.scoring import by_cluster, make_metric
 from clue_cli.significance import Paired, compare, figure_of, holm, seeds_needed
+from clue_cli.task import Task
 
 
 @dataclass

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from clue_cli.record import DataFile
 
 if TYPE_CHECKING:
-    from clue_cli.contract import Example, Task
+    from clue_cli.contract import Example
     from clue_cli.sources import Source
+    from clue_cli.task import Task
 
 
 def data_files(task: Task, source: Source, split: str, examples: Sequence[Example]) -> list[DataFile]:

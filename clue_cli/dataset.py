@@ -20,8 +20,9 @@ from clue_cli.contract import Example, Limits, Tally
 from clue_cli.errors import UserError
 
 if TYPE_CHECKING:
-    from clue_cli.contract import Task, TextEncoder
+    from clue_cli.contract import TextEncoder
     from clue_cli.sources import Source
+    from clue_cli.task import Task
 
 BATCH = 1000
 """Examples tokenised together: fast tokenizers want many, and memory stays bounded."""

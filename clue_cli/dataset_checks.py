@@ -14,8 +14,8 @@ from clue_cli.dataset import Encoding, Repeats, SplitDescription, measure_split
 from clue_cli.errors import UserError
 
 if TYPE_CHECKING:
-    from clue_cli.contract import Task
     from clue_cli.sources import Source
+    from clue_cli.task import Task
 
 Status = Literal["good", "warn", "fail"]
 

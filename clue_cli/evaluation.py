@@ -21,9 +21,9 @@ from clue_cli.scoring import Score, item_statistics, make_metric, score
 from clue_cli.thresholds import Curve, tune_threshold
 
 if TYPE_CHECKING:
-    from clue_cli.contract import Task
     from clue_cli.model import BaseModel
     from clue_cli.record import DataInfo, Record, Result
+    from clue_cli.task import Task
 
 
 @dataclass

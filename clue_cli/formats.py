@@ -36,7 +36,8 @@ from clue_cli.lines import (
 )
 
 if TYPE_CHECKING:
-    from clue_cli.contract import Example, Task
+    from clue_cli.contract import Example
+    from clue_cli.task import Task
 
 INPUT_FORMATS = ("jsonl", "csv", "tsv", "text")
 

@@ -33,9 +33,10 @@ MULTIPLE = 8
 kernel of each new one, and with lengths of all kinds matrix products took two fifths of the host's time for a step."""
 
 if TYPE_CHECKING:
-    from clue_cli.contract import Answering, Feature, Recipe, Task
+    from clue_cli.contract import Answering, Feature, Recipe
     from clue_cli.encoders.loading import Encoder
     from clue_cli.encoders.text import HFTextEncoder
+    from clue_cli.task import Task
     from heads.base import Head, HeadOutput
 
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clue_cli.contract import Example, Prediction, Tally, Task
+from clue_cli.contract import Example, Prediction, Tally
 from clue_cli.errors import RowError, UserError, Where
 from clue_cli.prediction_rows import check_same_input, id_field, known_by_text, place, prediction_rows, row_ids, some
 from clue_cli.registry import load_object
 from clue_cli.scoring import Score, make_metric, score
 from clue_cli.sources import Row, Source
+from clue_cli.task import Task
 
 SPLIT = "dev"
 """How gold is read: as the rows of a labelled split."""

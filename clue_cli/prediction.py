@@ -34,8 +34,9 @@ from clue_cli.lines import Row
 from clue_cli.pipeline import Processes, Workers, read_ahead
 
 if TYPE_CHECKING:
-    from clue_cli.contract import Example, Feature, Prediction, Task
+    from clue_cli.contract import Example, Feature, Prediction
     from clue_cli.model import BaseModel
+    from clue_cli.task import Task
 
 LOOKAHEAD = 2048
 """Examples that are sorted by length together. More would hardly save padding and cost memory."""

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from clue_cli.contract import Example, Task
+from clue_cli.contract import Example
 from clue_cli.errors import RowError, UserError, Where
 from clue_cli.lines import Row, json_document, open_text, rows_of, table_ending
 from clue_cli.sources import Source
+from clue_cli.task import Task
 
 _SHOWN = 3
 """How many ids a message names before it only counts them."""

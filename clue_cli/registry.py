@@ -15,8 +15,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from clue_cli.contract import Task, labels_sha256
+from clue_cli.contract import labels_sha256
 from clue_cli.errors import ClueError, UserError, did_you_mean
+from clue_cli.task import Task
 
 ENTRY_GROUP = "clue.tasks"
 PACKAGE = "tasks"

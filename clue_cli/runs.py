@@ -22,9 +22,9 @@ from clue_cli.files import check_output_directory
 from clue_cli.recipe_check import check_recipe
 
 if TYPE_CHECKING:
-    from clue_cli.contract import Task
     from clue_cli.record import Record
     from clue_cli.sources import Source
+    from clue_cli.task import Task
     from clue_cli.training import Training
 
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from clue_cli.contract import Counts, Example, Metric, Prediction, Task
+from clue_cli.contract import Counts, Example, Metric, Prediction
 from clue_cli.errors import UserError, did_you_mean
 from clue_cli.registry import load_object
+from clue_cli.task import Task
 
 CHUNK_CELLS = 1 << 21
 """Cells of the dense matrix that is laid out at a time: 16 MiB of float64."""

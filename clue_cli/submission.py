@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clue_cli import console
-from clue_cli.contract import Tally, Task
+from clue_cli.contract import Tally
 from clue_cli.errors import UserError, did_you_mean
 from clue_cli.files import atomic_write, check_output, check_output_directory, sync_directory, writing
 from clue_cli.pipeline import Processes
@@ -25,6 +25,7 @@ from clue_cli.references import entries
 from clue_cli.registry import restore_task, tasks
 from clue_cli.sources import Source, locate
 from clue_cli.submission_check import Checked, check_submission
+from clue_cli.task import Task
 
 if TYPE_CHECKING:
     from clue_cli.contract import Example, Prediction

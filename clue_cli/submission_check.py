@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clue_cli.contract import Example, Tally, Task
+from clue_cli.contract import Example, Tally
 from clue_cli.errors import RowError, UserError, Where, did_you_mean
 from clue_cli.lines import open_bytes
 from clue_cli.prediction_rows import (
@@ -25,6 +25,7 @@ from clue_cli.prediction_rows import (
 )
 from clue_cli.registry import tasks
 from clue_cli.sources import Row, Source
+from clue_cli.task import Task
 
 UNORDERED = "its rows are not in the order of the test file: whoever pairs by order takes them for others"
 

@@ -21,7 +21,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("clue_cli", "tasks", "heads")
-GROUND = {f"clue_cli.{name}" for name in ("errors", "contract", "files", "lines", "sources", "hub")}
+GROUND = {f"clue_cli.{name}" for name in ("errors", "contract", "task", "files", "lines", "sources", "hub")}
 HEAVY = {
     "accelerate", "datasets", "matplotlib", "pandas", "pyarrow", "safetensors", "scipy", "sklearn", "tokenizers",
     "torch", "transformers",

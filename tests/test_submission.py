@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from clue_cli.contract import Example, Prediction, Tally, Task
+from clue_cli.contract import Example, Prediction, Tally
 from clue_cli.errors import RowError, UserError
 from clue_cli.lines import Row
 from clue_cli.prediction_rows import known_by_text, submits_document
@@ -19,6 +19,7 @@ from clue_cli.registry import find_task, tasks
 from clue_cli.sources import Source, locate
 from clue_cli.submission import lacking_of, pack
 from clue_cli.submission_check import UNORDERED, check_submission, split_of, task_of
+from clue_cli.task import Task
 
 SUBMITTED = sorted(name for name, task in tasks().items() if task.submissions)
 LINES = [name for name in SUBMITTED if not submits_document(find_task(name))]

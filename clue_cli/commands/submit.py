@@ -12,9 +12,9 @@ from clue_cli import console
 from clue_cli.commands import options as o
 
 if TYPE_CHECKING:
-    from clue_cli.contract import Task
     from clue_cli.submission import Submitted
     from clue_cli.submission_check import Checked
+    from clue_cli.task import Task
 
 EPILOG = (
     "Examples:\n\nclue submit RUN RUN --data DIR -o clue.zip\n\nclue submit --check tnews11_predict.json --data DIR"

@@ -31,8 +31,9 @@ from clue_cli.scoring import make_metric, score
 from clue_cli.sources import locate
 
 if TYPE_CHECKING:
-    from clue_cli.contract import Example, Task
+    from clue_cli.contract import Example
     from clue_cli.record import DataFile
+    from clue_cli.task import Task
 
 FORMATS = (ONNX,)
 

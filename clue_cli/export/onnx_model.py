@@ -19,8 +19,8 @@ from clue_cli.model_settings import SETTINGS, ModelSettings, export_origin, read
 from heads.base import HeadOutput
 
 if TYPE_CHECKING:
-    from clue_cli.contract import Task
     from clue_cli.encoders.text import HFTextEncoder
+    from clue_cli.task import Task
     from heads.base import Head
 
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clue_cli.contract import Answering, Example, Feature, Prediction, Tally, Task
+from clue_cli.contract import Answering, Example, Feature, Prediction, Tally
 from clue_cli.errors import RowError, UserError, Where, did_you_mean
 from clue_cli.files import atomic_write
+from clue_cli.task import Task
 from tasks.families.declaration import Declaration
 from tasks.families.values import kind
 

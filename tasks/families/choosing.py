@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from clue_cli.contract import Task
 from clue_cli.errors import RowError, RunError, UserError, Where
 from clue_cli.sources import Row
+from clue_cli.task import Task
 from tasks.families.base import TaskBase
 from tasks.families.declaration import OWN_FILES
 from tasks.families.values import kind

@@ -11,9 +11,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from clue_cli.contract import Answering, Example, Feature, Limits, Prediction, Tally, Task, TextEncoder
+from clue_cli.contract import Answering, Example, Feature, Limits, Prediction, Tally, TextEncoder
 from clue_cli.errors import RowError, UserError, Where, did_you_mean
 from clue_cli.sources import Row, Source
+from clue_cli.task import Task
 from tasks.families import event_forms, event_links, event_targets
 from tasks.families.alignment import Borders, align
 from tasks.families.base import TaskBase

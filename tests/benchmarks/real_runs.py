@@ -31,9 +31,9 @@ from pathlib import Path
 
 from common import show_machine
 
-from clue_cli.contract import Task
 from clue_cli.record import Record
 from clue_cli.registry import find_task
+from clue_cli.task import Task
 
 TASKS = ("cluewsc2020", "cluener", "afqmc", "cmnli", "iflytek", "tnews", "csl", "ocnli")
 """From the cheapest to the dearest, roughly."""
