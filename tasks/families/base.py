@@ -115,9 +115,21 @@ class TaskBase(Declaration, Task):
         if not rows:
             raise UserError(f"no rows; {self.expected()}", where=source.place(files[0]))
 
+    @property
+    def gold_names(self) -> tuple[str, ...]:
+        """The fields that may hold a row's gold, one of them at a time: the official form, our own."""
+        return (self.label,)
+
     def is_labelled(self, row: Row) -> bool:
         """Whether a row of a user's own file carries gold (an empty csv cell is none)."""
-        return row.data.get(self.label) not in (None, "")
+        return any(row.data.get(name) not in (None, "") for name in self.gold_names)
+
+    def gold_field(self, row: Row) -> str | None:
+        """The field that holds the row's gold, None without one; RowError where two do."""
+        given = [name for name in self.gold_names if row.data.get(name) not in (None, "")]
+        if len(given) > 1:
+            raise RowError(f"both {given[0]!r} and {given[1]!r} are given", row.where, hint="keep the one that is gold")
+        return given[0] if given else None
 
     def _check_repeated(self, row: Row, first_place: dict[Any, Where]) -> None:
         identity = row.data.get(self.id)

@@ -84,16 +84,14 @@ class Cloze(Choosing):
         if file in self._answer_names():
             return
         answers = self._answers_beside(source, file)
-        used: dict[str, int | None] = {}
+        first_place: dict[Any, Where] = {}
         for row in super().rows(source, file, bad):
             if answers is None:
                 yield row
                 continue
             if self.answers in row.data:
                 raise RowError("the line has answers of its own beside the file of answers", row.at(self.answers))
-            tags = tags_of(_texts_in(row.data.get(self.fields[0])))
-            self._refuse_used(tags, row, used)
-            found = {tag: answers[tag] for tag in tags if tag in answers}
+            found = {tag: answers[tag] for tag in self._new_tags(row, first_place) if tag in answers}
             yield Row({**row.data, self.answers: found}, row.where)
 
     def read(self, source: Source, split: str, tally: Tally) -> Iterator[Example]:
@@ -122,24 +120,25 @@ class Cloze(Choosing):
                 raise RowError(f"the index of a candidate was expected, found {kind(index)}", Where(place, None, tag))
         return document
 
-    def _refuse_used(self, tags: Sequence[str], row: Row, used: dict[str, int | None]) -> None:
-        for tag in tags:
-            if tag in used:
-                raise RowError(f"the blank {tag} stands in line {used[tag]} too", row.at(self.fields[0]))
-            used[tag] = row.where.line
-
     def _check_repeated(self, row: Row, first_place: dict[Any, Where]) -> None:
         if not self.numbered:
             super()._check_repeated(row, first_place)
             return
-        for tag in tags_of(_texts_in(row.data.get(self.fields[0]))):
+        self._new_tags(row, first_place)
+
+    def _new_tags(self, row: Row, first_place: dict[Any, Where]) -> list[str]:
+        """The tags of a row, now in `first_place`; RowError for one that is there already."""
+        tags = tags_of(_texts_in(row.data.get(self.fields[0])))
+        for tag in tags:
             if tag in first_place:
                 raise RowError(f"the blank {tag} stands in line {first_place[tag].line} too", row.at(self.fields[0]))
             first_place[tag] = row.where
+        return tags
 
-    def is_labelled(self, row: Row) -> bool:
-        """Whether a row of a user's own file carries gold in either form."""
-        return any(row.data.get(name) not in (None, "") for name in (self.answers, self.label))
+    @property
+    def gold_names(self) -> tuple[str, ...]:
+        """Answers by tag, or the index of one."""
+        return self.answers, self.label
 
     def expected(self) -> str:
         """What a row of this task looks like, for messages."""
@@ -173,14 +172,11 @@ class Cloze(Choosing):
         return [passage for passage in passages if TAG.search(passage)]
 
     def _gold(self, row: Row, tags: Sequence[str], candidates: Sequence[str]) -> tuple[int, ...]:
-        given = [name for name in (self.answers, self.label) if row.data.get(name) not in (None, "")]
-        if not given:
+        given = self.gold_field(row)
+        if given is None:
             hint = f"no {' or '.join(self._answer_names())} lies beside it" if self.answer_files else None
             raise RowError(f"no answers: neither {self.answers!r} nor {self.label!r} is there", row.where, hint=hint)
-        if len(given) == 2:
-            both = f"both {self.answers!r} and {self.label!r} are given"
-            raise RowError(both, row.where, hint="keep the one that is gold")
-        return self._indices(row, given[0], tags, candidates)
+        return self._indices(row, given, tags, candidates)
 
     def _indices(self, row: Row, name: str, tags: Sequence[str], candidates: Sequence[str]) -> tuple[int, ...]:
         """The indices in a field, either form: an object by tag, or for one blank alone the index itself."""

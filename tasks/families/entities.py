@@ -69,9 +69,10 @@ class Entities(TaskBase):
         gold = tuple(sorted(set(self._gold(row, texts[0])))) if labelled else None
         return Example(number, self.identity(row), texts, gold, row.data, row.where)
 
-    def is_labelled(self, row: Row) -> bool:
-        """Whether a row of a user's own file carries gold in either form."""
-        return any(row.data.get(name) not in (None, "") for name in (self.label, self.entities))
+    @property
+    def gold_names(self) -> tuple[str, ...]:
+        """The official form's field, and that of our own."""
+        return self.label, self.entities
 
     def expected(self) -> str:
         """What a row of this task looks like, for messages."""
@@ -86,10 +87,7 @@ class Entities(TaskBase):
             raise ValueError(f"task {self.name!r}: entities are marked in one text, not in {len(self.fields)}")
 
     def _gold(self, row: Row, text: str) -> list[Span]:
-        given = [name for name in (self.label, self.entities) if row.data.get(name) not in (None, "")]
-        if len(given) == 2:
-            raise RowError(f"both {given[0]!r} and {given[1]!r} are given", row.where, hint="keep the one that is gold")
-        if given == [self.entities]:
+        if self.gold_field(row) == self.entities:
             value = json_cell(row.data[self.entities], "entities were", row.at(self.entities))
             return [span for span, _ in forms.read_own(value, text, self.labels, row.where, self.entities)]
         value = json_cell(self.value(row, self.label), "entities were", row.at(self.label))
@@ -107,18 +105,11 @@ class Entities(TaskBase):
         the longest of overlapping spans is learned (then the earliest, then the first type); the others are counted.
         """
         for item, (example, windows) in enumerate(encoded_windows(examples, text_encoder, limits, segments)):
-            targets: list[np.ndarray] | None = None
+            targets: list[dict[str, np.ndarray]] = [{} for _ in windows]
             if example.gold is not None:
-                targets = self._targets(example, align(windows), tally, flat)
-            for position, window in enumerate(windows):
-                yield Feature(
-                    item=item,
-                    unit=item,
-                    inputs=window.inputs,
-                    char_spans=window.char_spans,
-                    sequence=window.sequence,
-                    targets={} if targets is None else {"spans": targets[position]},
-                )
+                targets = [{"spans": spans} for spans in self._targets(example, align(windows), tally, flat)]
+            for window, learned in zip(windows, targets, strict=True):
+                yield Feature(item, item, window.inputs, window.char_spans, window.sequence, learned)
 
     def _targets(self, example: Example, borders: list[Borders], tally: Tally, flat: bool) -> list[np.ndarray]:
         learnable = {}

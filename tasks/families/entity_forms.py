@@ -13,7 +13,7 @@ from typing import Any
 
 from clue_cli.contract import Span
 from clue_cli.errors import RowError, Where, did_you_mean
-from tasks.families.values import kind
+from tasks.families.values import kind, probability_in, rounded
 
 
 def read_official(value: Any, text: str, types: Sequence[str], where: Where, field: str) -> list[Span]:
@@ -63,15 +63,9 @@ def read_own(value: Any, text: str, types: Sequence[str], where: Where, field: s
         _check_type(type_, types, where.at(field, position, "type"))
         _check_range(start, end, text, place, f"[{start}, {end}) (end exclusive)")
         _check_text(entity.get("text"), text, start, end, where.at(field, position, "text"))
-        probability = _probability(entity.get("probability"), where.at(field, position, "probability"))
+        probability = probability_in(entity.get("probability"), where.at(field, position, "probability"))
         found.append((Span(start, end, type_), probability))
     return found
-
-
-def _probability(value: Any, place: Where) -> float | None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
-        raise RowError(f"a number was expected, found {kind(value)}", place)
-    return None if value is None else float(value)
 
 
 def _check_text(given: Any, text: str, start: int, end: int, place: Where) -> None:
@@ -130,6 +124,6 @@ def write_own(text: str, spans: Sequence[Span], probabilities: Sequence[float] |
     for position, span in enumerate(spans):
         entity = {"start": span.start, "end": span.end, "type": span.type, "text": text[span.start : span.end]}
         if probabilities is not None:
-            entity["probability"] = round(float(probabilities[position]), 6)  # float32 has no more digits
+            entity["probability"] = rounded(probabilities[position])
         entities.append(entity)
     return entities

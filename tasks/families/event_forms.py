@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from clue_cli.errors import RowError, Where
 from tasks.families.event_schema import Schema, check_name
 from tasks.families.location import occurrences
-from tasks.families.values import kind
+from tasks.families.values import kind, probability_in, rounded
 
 NOWHERE = -1
 """The start of words that stand nowhere in the text, and of values of an enumerated role."""
@@ -142,7 +142,7 @@ class EventReader:
                 roles.append((self._role(argument, type_, place), ()))
                 words.append(self._own_words(argument, place))
             event = self._event(type_, trigger is not None, roles, words)
-            found.append((event, _probability(entry.get("probability"), self.where.at(*path, "probability"))))
+            found.append((event, probability_in(entry.get("probability"), self.where.at(*path, "probability"))))
         return tuple(found)
 
     # ---------------------------------------------------------------- parts of an entry
@@ -272,12 +272,6 @@ def _wordings(value: Any, place: Where) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _probability(value: Any, place: Where) -> float | None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
-        raise RowError(f"a number was expected, found {kind(value)}", place)
-    return None if value is None else float(value)
-
-
 def write_own(events: Sequence[Event], probabilities: Sequence[float] | None) -> list[dict[str, Any]]:
     """Events in our own form, with their probabilities where wanted; null for a place that there is not."""
     written = []
@@ -286,7 +280,7 @@ def write_own(events: Sequence[Event], probabilities: Sequence[float] | None) ->
         arguments = [{"role": some.role, "text": some.text, **_place(some)} for some in event.arguments]
         entry: dict[str, Any] = {"event_type": event.type, "trigger": trigger, "arguments": arguments}
         if probabilities is not None:
-            entry["probability"] = round(float(probabilities[position]), 6)  # float32 has no more digits
+            entry["probability"] = rounded(probabilities[position])
         written.append(entry)
     return written
 

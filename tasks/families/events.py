@@ -119,9 +119,10 @@ class Events(TaskBase):
         gold = self._gold(row, text) if labelled else None
         return Example(number, self.identity(row), (text,), gold, row.data, row.where)
 
-    def is_labelled(self, row: Row) -> bool:
-        """Whether a row of a user's own file carries gold in either form."""
-        return any(row.data.get(name) not in (None, "") for name in (self.label, self.events))
+    @property
+    def gold_names(self) -> tuple[str, ...]:
+        """The official form's field, and that of our own."""
+        return self.label, self.events
 
     def expected(self) -> str:
         """What a row of this task looks like, for messages."""
@@ -130,13 +131,11 @@ class Events(TaskBase):
         return f"task {self.name} expects {', '.join(self.fields)} and {self.label} [{event}]"
 
     def _gold(self, row: Row, text: str) -> tuple[Event, ...]:
-        given = [name for name in (self.label, self.events) if row.data.get(name) not in (None, "")]
-        if len(given) == 2:
-            raise RowError(f"both {given[0]!r} and {given[1]!r} are given", row.where, hint="keep the one that is gold")
-        if given == [self.events]:
+        given = self.gold_field(row)
+        if given == self.events:
             reader = EventReader(self.known, text, row.where, self.events, self.offsets)
             return tuple(event for event, _ in reader.own(row.data[self.events]))
-        if not given and self.optional_gold and self.label not in row.data:
+        if given is None and self.optional_gold and self.label not in row.data:
             return ()
         return EventReader(self.known, text, row.where, self.label, self.offsets).official(self.value(row, self.label))
 

@@ -18,7 +18,7 @@ from tasks.families.base import TaskBase
 from tasks.families.declaration import OWN_FILES
 from tasks.families.encoding import Reach, encoded_windows
 from tasks.families.squad import Answer
-from tasks.families.values import kind
+from tasks.families.values import kind, rounded
 
 WINDOWS_OF_UNIT = 32
 """Windows that stay in one batch. A passage of more (some 12,000 characters) is computed in parts, so that memory is
@@ -142,19 +142,12 @@ class Reading(TaskBase):
         for item, (example, parts) in enumerate(encoded_windows(examples, text_encoder, limits, segments)):
             if parts[0].cut:
                 tally.add(LONG_QUESTION, example.where)
-            targets: list[np.ndarray] | None = None
+            targets: list[dict[str, np.ndarray]] = [{} for _ in parts]
             if example.gold is not None:
-                targets = _targets(example, parts, tally)
-            for position, part in enumerate(parts):
+                targets = [{"spans": span} for span in _targets(example, parts, tally)]
+            for position, (part, learned) in enumerate(zip(parts, targets, strict=True)):
                 unit += position % WINDOWS_OF_UNIT == 0
-                yield Feature(
-                    item=item,
-                    unit=unit,
-                    inputs=part.inputs,
-                    char_spans=part.char_spans,
-                    sequence=part.sequence,
-                    targets={} if targets is None else {"spans": targets[position]},
-                )
+                yield Feature(item, unit, part.inputs, part.char_spans, part.sequence, learned)
 
     def recall_bound(self, examples: Sequence[Example], text_encoder: TextEncoder, limits: Limits) -> Reach:
         """How many gold answers can be predicted exactly with this tokenizer and these windows (`clue data`).
@@ -229,10 +222,10 @@ class Reading(TaskBase):
             return fields
         if probabilities:
             best = prediction.scores[0]
-            fields |= {"score": round(best.score, 4), "probability": round(best.probability, 6)}
+            fields |= {"score": round(best.score, 4), "probability": rounded(best.probability)}
         if options.top_k > 1:
             fields["top"] = [
-                {**_written(found.answer), "probability": round(found.probability, 6)}
+                {**_written(found.answer), "probability": rounded(found.probability)}
                 for found in prediction.scores[: options.top_k]
             ]
         return fields

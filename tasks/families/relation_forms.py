@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from clue_cli.errors import RowError, UserError, Where, did_you_mean
 from clue_cli.sources import Row, Source
 from tasks.families.location import Place
-from tasks.families.values import kind
+from tasks.families.values import kind, probability_in, rounded
 
 VALUE = "@value"
 """The slot that every object has; it opens an object, other slots complete it."""
@@ -150,13 +150,9 @@ def read_own(
             given = {VALUE: given}
         slots = _slots(given, predicate, schema, where, path)
         places = {slot: _mention(part, text, where, (*path, "object", slot)) for slot, part in slots.items()}
-        probability = entry.get("probability")
-        if probability is not None and (isinstance(probability, bool) or not isinstance(probability, (int, float))):
-            raise RowError(f"a number was expected, found {kind(probability)}", where.at(*path, "probability"))
+        probability = probability_in(entry.get("probability"), where.at(*path, "probability"))
         words = tuple((slot, text[slice(*place)]) for slot, place in places.items())
-        located = Located(
-            subject, tuple(places.values()), None, None if probability is None else float(probability)
-        )  # fmt: skip
+        located = Located(subject, tuple(places.values()), None, probability)
         found.append((Relation(predicate, text[slice(*subject)], words), located))
     return found
 
@@ -257,7 +253,7 @@ def write_own(
             "object": {slot: _written(text, place, types[slot]) for (slot, _), place in slots},
         }
         if probabilities and located.probability is not None:
-            entry["probability"] = round(located.probability, 6)  # float32 has no more digits
+            entry["probability"] = rounded(located.probability)
         written.append(entry)
     return written
 

@@ -148,9 +148,10 @@ class Relations(TaskBase):
         if self.id not in self.fields:
             TaskBase._check_repeated(self, row, first_place)
 
-    def is_labelled(self, row: Row) -> bool:
-        """Whether a row of a user's own file carries gold in either form."""
-        return any(row.data.get(name) not in (None, "") for name in (self.label, self.relations))
+    @property
+    def gold_names(self) -> tuple[str, ...]:
+        """The official form's field, and that of our own."""
+        return self.label, self.relations
 
     def expected(self) -> str:
         """What a row of this task looks like, for messages."""
@@ -160,10 +161,7 @@ class Relations(TaskBase):
         )
 
     def _gold(self, row: Row, text: str) -> list[Relation]:
-        given = [name for name in (self.label, self.relations) if row.data.get(name) not in (None, "")]
-        if len(given) == 2:
-            raise RowError(f"both {given[0]!r} and {given[1]!r} are given", row.where, hint="keep the one that is gold")
-        if given == [self.relations]:
+        if self.gold_field(row) == self.relations:
             return [relation for relation, _ in self._own_form(row, text)]
         value = json_cell(self.value(row, self.label), "a list of relations was", row.at(self.label))
         return forms.read_official(value, self.by_predicate, row.where, self.label)
@@ -184,7 +182,7 @@ class Relations(TaskBase):
         Gold relations that cannot be learned whole are counted in `tally` by reason and stay in the gold.
         """
         for item, (example, windows) in enumerate(encoded_windows(examples, text_encoder, limits, segments)):
-            targets: list[np.ndarray] | None = None
+            targets: list[dict[str, np.ndarray]] = [{} for _ in windows]
             if example.gold is not None:
                 borders = align(windows)
                 located = self._located(example, borders)
@@ -192,16 +190,9 @@ class Relations(TaskBase):
                     if found.reason is not None:
                         tally.add(found.reason, example.where)
                 triples = [triple for found in located for triple in found.triples]
-                targets = [self._targets(triples, window) for window in borders]
-            for position, window in enumerate(windows):
-                yield Feature(
-                    item=item,
-                    unit=item,
-                    inputs=window.inputs,
-                    char_spans=window.char_spans,
-                    sequence=window.sequence,
-                    targets={} if targets is None else {"triples": targets[position]},
-                )
+                targets = [{"triples": self._targets(triples, window)} for window in borders]
+            for window, learned in zip(windows, targets, strict=True):
+                yield Feature(item, item, window.inputs, window.char_spans, window.sequence, learned)
 
     def _targets(self, triples: Iterable[Triple], window: Borders) -> np.ndarray:
         rows = set()

@@ -71,6 +71,13 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True), dtype=np.float32)
 
 
+def probability_in(value: Any, place: Where) -> float | None:
+    """The probability that a field says, None where it says none; RowError for what is no number."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+        raise RowError(f"a number was expected, found {kind(value)}", place)
+    return None if value is None else float(value)
+
+
 def rounded(probability: Any) -> float:
     """Six digits: float32 has no more, and files stay readable."""
     return round(float(probability), 6)

@@ -15,7 +15,7 @@ import numpy as np
 
 from clue_cli.contract import Counts, Example, Prediction
 from tasks.families.event_forms import Event
-from tasks.metrics.counts import ClassCounts, f1_score, ratio
+from tasks.metrics.counts import ClassCounts
 
 Amounts = Mapping[str, float]
 """Event type -> how much."""
@@ -42,13 +42,7 @@ class _EventMetric:
 
     def result(self, totals: np.ndarray) -> dict[str, np.ndarray]:
         """`f1`, `precision`, `recall`, micro over types, from sums (..., K), each (...)."""
-        by_class = self.classes.by_class(totals)
-        credit, predicted, gold = (some.sum(axis=-1) for some in (by_class.right, by_class.predicted, by_class.gold))
-        return {
-            "f1": f1_score(credit, predicted, gold),
-            "precision": ratio(credit, predicted),
-            "recall": ratio(credit, gold),
-        }
+        return self.classes.micro(totals)
 
     def per_label(self, totals: np.ndarray) -> list[dict[str, Any]]:
         """One row an event type: label, precision, recall, f1, support (gold), predicted; from sums (K,)."""
