@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 
 from clue_cli.contract import Example, Limits, Tally
-from clue_cli.errors import UserError
 
 if TYPE_CHECKING:
     from clue_cli.contract import TextEncoder
@@ -66,10 +65,7 @@ class Encoding:
         limits = Limits(
             recipe.max_length if max_length is None else max_length, recipe.overlap if overlap is None else overlap
         )
-        longest = loaded.max_positions
-        if loaded.positions_are_fixed and longest is not None and limits.max_length > longest:
-            stated = f"{limits.max_length} tokens are more than the {longest} positions of {loaded.name}"
-            raise UserError(stated, where="--max-length")
+        loaded.check_length(limits.max_length)
         text = loaded.text_encoder
         joined = None
         if task.spans and text.splits_chinese:

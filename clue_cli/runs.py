@@ -9,19 +9,25 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from clue_cli import console
 from clue_cli.continuation import continued, signature
-from clue_cli.contract import Example, Limits, Recipe, Tally
+from clue_cli.contract import Example, Recipe, Tally
 from clue_cli.drawing import drawn
 from clue_cli.errors import ClueError, UserError
 from clue_cli.files import check_output_directory
 from clue_cli.recipe_check import check_recipe
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from clue_cli.features import FeatureTable
+    from clue_cli.model import Model
+    from clue_cli.process_group import ProcessGroup
     from clue_cli.record import Record
     from clue_cli.sources import Source
     from clue_cli.task import Task
@@ -61,13 +67,20 @@ def encoder_facts(request: TrainRequest) -> tuple[str, str]:
     return describe(request.encoder)
 
 
-def resolved_recipe(request: TrainRequest, size: str) -> tuple[Recipe, dict[str, str], Recipe]:
-    """The recipe to use, the origin of each value, and the recipe without the options. UserError for bad values."""
+class ResolvedRecipe(NamedTuple):
+    """The recipe to use, where each of its values comes from, and what it would be without the user's options."""
+
+    values: Recipe
+    origins: dict[str, str]
+    base: Recipe
+
+
+def resolved_recipe(request: TrainRequest, size: str) -> ResolvedRecipe:
+    """The recipe of a request for an encoder size. UserError for bad values."""
     base, origins = request.task.recipe_for(request.head, size, request.recipe)
     recipe = base.updated(request.options)
-    origins = {**origins, **dict.fromkeys(request.options, "option")}
     check_recipe(recipe)
-    return recipe, origins, base
+    return ResolvedRecipe(recipe, {**origins, **dict.fromkeys(request.options, "option")}, base)
 
 
 def run_directory(request: TrainRequest, encoder: str) -> Path:
@@ -86,7 +99,7 @@ def prepare(request: TrainRequest) -> Training:
 
     began = time.monotonic()
     name, size = encoder_facts(request)
-    recipe, origins, base = resolved_recipe(request, size)
+    recipe = resolved_recipe(request, size)
     device = choose_device(request.device)
     make_repeatable(device)
     processes = ProcessGroup(device)
@@ -96,60 +109,36 @@ def prepare(request: TrainRequest) -> Training:
         device = processes.state.device
     directory = _claim(request, name, processes)
     with _nothing_left_behind(directory, request.resume, processes):
-        return _prepared(request, recipe, origins, base, directory, device, processes, began)
+        return _prepared(request, recipe, directory, device, processes, began)
 
 
 def _prepared(
     request: TrainRequest,
-    recipe: Recipe,
-    origins: dict[str, str],
-    base: Recipe,
+    recipe: ResolvedRecipe,
     directory: Path,
-    device: Any,
-    processes: Any,
+    device: torch.device,
+    processes: ProcessGroup,
     began: float,
 ) -> Training:
-    import torch
-
-    from clue_cli.model import Model
     from clue_cli.training import Training
 
-    task = request.task
     tallies = {"train": Tally(), "dev": Tally()}
-    train = drawn(list(task.read(request.source, "train", tallies["train"])), request.limit, request.seed)
-    dev = drawn(
-        list(task.read(request.source, "dev", tallies["dev"])), request.eval_limit, request.seed, option="--eval-limit"
-    )
-    if not train or not dev:
-        raise UserError(f"no usable rows in {'train' if not train else 'dev'}", where=request.source.location)
+    train, dev = _examples(request, tallies)
     read = time.monotonic()
-
-    torch.manual_seed(request.seed)
-    weights = balanced_weights(task, train) if recipe.class_weights == "balanced" else None
-    model = Model.build(
-        task,
-        request.head,
-        recipe,
-        encoder=request.encoder,
-        class_weights=weights,
-        allow_random=request.allow_random,
-    )
-    for note in model.encoder.notes:
-        console.warn(note)
-    _check_length(recipe, model)
+    model = _model(request, recipe.values, train)
     table = _features(request, model, train, processes)
     for reason, amount in table.tally.items():
         tallies["train"].add(reason, amount=amount)
-    masters: dict[Any, Any] = {}
+    masters: dict[nn.Parameter, Tensor] = {}
     model.to_device(device, request.precision, masters)
-    record = _record(request, model, recipe, origins, base, tallies, train, dev, processes)
+    record = _record(request, model, recipe, tallies, train, dev, processes)
     record.timing.phases.update(read=round(read - began, 3), features=round(time.monotonic() - read, 3))
     marks = signature(record)
     if request.resume:
         record = continued(directory, record)
     training = Training(
         model=model,
-        recipe=recipe,
+        recipe=recipe.values,
         table=table,
         dev=dev,
         metric=request.metric,
@@ -167,6 +156,39 @@ def _prepared(
     processes.wait()
     training.begin(resume=request.resume)
     return training
+
+
+def _examples(request: TrainRequest, tallies: dict[str, Tally]) -> tuple[list[Example], list[Example]]:
+    """The examples of train and dev, drawn where there is a limit. UserError where one of them has none."""
+    found = []
+    for split, limit, option in (("train", request.limit, "--limit"), ("dev", request.eval_limit, "--eval-limit")):
+        examples = list(request.task.read(request.source, split, tallies[split]))
+        found.append(drawn(examples, limit, request.seed, option=option))
+    train, dev = found
+    if not train or not dev:
+        raise UserError(f"no usable rows in {'train' if not train else 'dev'}", where=request.source.location)
+    return train, dev
+
+
+def _model(request: TrainRequest, recipe: Recipe, train: Sequence[Example]) -> Model:
+    """A new model, its head drawn by seed. UserError where its encoder has fewer positions than the recipe's length."""
+    import torch
+
+    from clue_cli.model import Model
+
+    torch.manual_seed(request.seed)
+    model = Model.build(
+        request.task,
+        request.head,
+        recipe,
+        encoder=request.encoder,
+        class_weights=balanced_weights(request.task, train) if recipe.class_weights == "balanced" else None,
+        allow_random=request.allow_random,
+    )
+    for note in model.encoder.notes:
+        console.warn(note)
+    model.encoder.check_length(recipe.max_length)
+    return model
 
 
 def train(request: TrainRequest) -> tuple[Path, Record]:
@@ -215,7 +237,7 @@ def _try_to_save(record: Record, directory: Path) -> None:
         console.warn(f"the record could not be brought up to date: {error}")
 
 
-def _claim(request: TrainRequest, encoder: str, processes: Any) -> Path:
+def _claim(request: TrainRequest, encoder: str, processes: ProcessGroup) -> Path:
     """The run's directory, seen to be free (or to be continued) and writable before work starts."""
     directory = Path(processes.gather(str(run_directory(request, encoder)))[0])
     if request.resume:
@@ -253,7 +275,7 @@ def _not_free(directory: Path, force: bool) -> UserError | None:
 
 
 @contextmanager
-def _nothing_left_behind(directory: Path, resume: bool, processes: Any) -> Iterator[None]:
+def _nothing_left_behind(directory: Path, resume: bool, processes: ProcessGroup) -> Iterator[None]:
     """Where the block fails, take a new run's directory away again, with the parents that were made for it."""
     stood = {parent for parent in (directory, *directory.parents) if parent.exists()}
     try:
@@ -269,15 +291,6 @@ def _nothing_left_behind(directory: Path, resume: bool, processes: Any) -> Itera
         raise
 
 
-def _check_length(recipe: Recipe, model: Any) -> None:
-    longest = model.encoder.max_positions
-    if model.encoder.positions_are_fixed and longest is not None and recipe.max_length > longest:
-        raise UserError(
-            f"{recipe.max_length} tokens are more than the {longest} positions of {model.encoder.name}",
-            where="--max-length",
-        )
-
-
 def balanced_weights(task: Task, examples: Sequence[Example]) -> list[float]:
     """n / (C n_c) for every label, from gold. UserError where a label never occurs or the task has none."""
     if not all(isinstance(example.gold, str) for example in examples):
@@ -291,7 +304,9 @@ def balanced_weights(task: Task, examples: Sequence[Example]) -> list[float]:
     return weights
 
 
-def _features(request: TrainRequest, model: Any, examples: Sequence[Example], processes: Any) -> Any:
+def _features(
+    request: TrainRequest, model: Model, examples: Sequence[Example], processes: ProcessGroup
+) -> FeatureTable:
     from clue_cli.features import FeatureTable, cached, digest_of
 
     task = request.task
@@ -312,7 +327,7 @@ def _features(request: TrainRequest, model: Any, examples: Sequence[Example], pr
         made = task.features(
             examples,
             model.text_encoder,
-            Limits(model.limits.max_length, model.limits.overlap),
+            model.limits,
             tally,
             segments=model.segments,
             flat=model.head.flat,
@@ -327,14 +342,12 @@ def _features(request: TrainRequest, model: Any, examples: Sequence[Example], pr
 
 def _record(
     request: TrainRequest,
-    model: Any,
-    recipe: Recipe,
-    origins: dict[str, str],
-    base: Recipe,
+    model: Model,
+    recipe: ResolvedRecipe,
     tallies: dict[str, Tally],
     train: Sequence[Example],
     dev: Sequence[Example],
-    processes: Any,
+    processes: ProcessGroup,
 ) -> Record:
     from clue_cli.contract import labels_sha256
     from clue_cli.data_files import data_files
@@ -347,7 +360,7 @@ def _record(
         for file in data_files(task, request.source, split, examples)
     ]
     # What the encoder decides for itself stands in the record too, so that the row can be repeated.
-    used = replace(recipe, pooling=model.settings.pooling)
+    used = replace(recipe.values, pooling=model.settings.pooling)
     return Record.start(
         task=TaskInfo(
             name=task.name,
@@ -368,7 +381,7 @@ def _record(
             scratch=encoder.name.startswith("scratch"),
         ),
         metrics=[request.metric, *(m for m in task.metrics if m != request.metric)],
-        recipe=settings(used, origins, base),
+        recipe=settings(used, recipe.origins, recipe.base),
         seed=request.seed,
         group=request.group,
         device=str(model.device).removesuffix(":0"),

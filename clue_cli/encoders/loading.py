@@ -123,6 +123,12 @@ class Encoder(nn.Module):
         """Whether inputs beyond `max_positions` are impossible (a table of positions), not only untrained (rotary)."""
         return self._position_table() is not None or self.config.model_type in _ROTARY_TABLE
 
+    def check_length(self, max_length: int) -> None:
+        """UserError where inputs of `max_length` tokens are impossible."""
+        if self.positions_are_fixed and self.max_positions is not None and max_length > self.max_positions:
+            found = f"{max_length} tokens are more than the {self.max_positions} positions of {self.name}"
+            raise UserError(found, where="--max-length")
+
     def _position_table(self) -> nn.Embedding | None:
         table = getattr(getattr(self.model, "embeddings", None), "position_embeddings", None)
         return table if isinstance(table, nn.Embedding) else None
