@@ -151,22 +151,22 @@ def warn(text: str) -> None:
     _line("err", text, "yellow", "warning: ")
 
 
-def tally(counts: Tally, what: str = "left out or changed") -> None:
+def tally(counts: Tally) -> None:
     """What was left out, one line a reason, with the first places; nothing if nothing was."""
     for reason, amount in sorted(counts.counts.items(), key=lambda pair: (-pair[1], pair[0])):
         places = counts.places.get(reason, [])
         more = ", ..." if amount > len(places) else ""
         where = f" ({', '.join(places)}{more})" if places else ""
-        warn(f"{what}: {amount:,} {reason}{where}")
+        warn(f"left out or changed: {amount:,} {reason}{where}")
 
 
-def fail(error: BaseException, debug: bool | None = None) -> int:
-    """Report `error` in one line on standard error (with the traceback under `debug`); its exit status.
+def fail(error: BaseException) -> int:
+    """Report `error` in one line on standard error (with the traceback under `--debug`); its exit status.
 
-    `debug` None takes what `configure` was told. Anything but a `ClueError` is a mistake of the program: the line
+    Anything but a `ClueError` is a mistake of the program: the line
     says so, status 1.
     """
-    if _settings.debug if debug is None else debug:
+    if _settings.debug:
         sys.stderr.write("".join(traceback.format_exception(error)))
     known = isinstance(error, ClueError)
     text = str(error) if known else f"{type(error).__name__}: {error} (a mistake of the program; --debug shows where)"

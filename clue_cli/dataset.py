@@ -173,10 +173,10 @@ def gold_key(gold: Any) -> int:
     return _digest(repr(gold if isinstance(gold, str) else sorted(gold) if isinstance(gold, tuple | list) else gold))
 
 
-def batches(examples: Iterable[Example], size: int = BATCH) -> Iterator[list[Example]]:
-    """Lists of up to `size` examples."""
+def batches(examples: Iterable[Example]) -> Iterator[list[Example]]:
+    """Lists of up to `BATCH` examples."""
     iterator = iter(examples)
-    while batch := list(islice(iterator, size)):
+    while batch := list(islice(iterator, BATCH)):
         yield batch
 
 

@@ -61,27 +61,25 @@ def writing(path: str | Path) -> Iterator[None]:
 
 
 @overload
-def atomic_write(
-    path: str | Path, *, binary: Literal[False] = False, encoding: str = "utf-8"
-) -> AbstractContextManager[IO[str]]: ...
+def atomic_write(path: str | Path, *, binary: Literal[False] = False) -> AbstractContextManager[IO[str]]: ...
 @overload
 def atomic_write(path: str | Path, *, binary: Literal[True]) -> AbstractContextManager[IO[bytes]]: ...
-def atomic_write(path: str | Path, *, binary: bool = False, encoding: str = "utf-8") -> AbstractContextManager[IO[Any]]:
+def atomic_write(path: str | Path, *, binary: bool = False) -> AbstractContextManager[IO[Any]]:
     r"""Open a file that appears at `path`, whole, when the block ends, and not at all if it fails.
 
         with atomic_write(path) as file:
             file.write(text)
 
-    Text has "\n" between lines; `binary` takes bytes. An older file at `path` is replaced (whether that is wanted is
+    Text is UTF-8 with "\n" between lines; `binary` takes bytes. An older file at `path` is replaced (whether that is wanted is
     the caller's question: `check_output`); a link is followed; a device or pipe (/dev/stdout) is written directly.
     Missing parent directories are made. UserError where `path` cannot be written, RunError where the disk fails; the
     temporary file is removed on any error.
     """
-    return _atomic(Path(path), binary, encoding)
+    return _atomic(Path(path), binary)
 
 
 @contextmanager
-def _atomic(path: Path, binary: bool, encoding: str) -> Iterator[IO[Any]]:
+def _atomic(path: Path, binary: bool) -> Iterator[IO[Any]]:
     with writing(path):
         target = Path(os.path.realpath(path))
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -89,14 +87,14 @@ def _atomic(path: Path, binary: bool, encoding: str) -> Iterator[IO[Any]]:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if target.exists() and not target.is_file():  # renaming over /dev/null would replace the device
         with writing(path):
-            file = _open(target, binary, encoding, "w")
+            file = _open(target, binary, "w")
         with _block(path, file):
             yield file
         return
     beside = target.parent / f".{target.name[:60]}.{os.getpid()}-{next(_counter)}.part"
     try:
         with writing(path):
-            file = _open(beside, binary, encoding, "x")
+            file = _open(beside, binary, "x")
         with _block(path, file):
             yield file
             file.flush()
@@ -126,10 +124,10 @@ def _block(path: Path, file: IO[Any]) -> Iterator[None]:
         raise write_error(path, error) from error
 
 
-def _open(path: Path, binary: bool, encoding: str, mode: str) -> IO[Any]:
+def _open(path: Path, binary: bool, mode: str) -> IO[Any]:
     if binary:
         return path.open(mode + "b")
-    return path.open(mode, encoding=encoding, newline="\n")
+    return path.open(mode, encoding="utf-8", newline="\n")
 
 
 def sync_directory(directory: Path) -> None:
@@ -161,17 +159,17 @@ def check_output(path: str | Path, *, force: bool = False, option: str = "--outp
     _check_parent(Path(os.path.realpath(path)).parent, f"{option} {path}")
 
 
-def check_output_directory(path: str | Path, *, force: bool = False, option: str = "--output") -> None:
+def check_output_directory(path: str | Path, *, force: bool = False) -> None:
     """The same for a directory that is going to be made, or filled where it is empty (or `force` is given)."""
     path = Path(path)
     if path.exists() and not path.is_dir():
-        raise UserError("is a file; a directory was expected", where=f"{option} {path}")
+        raise UserError("is a file; a directory was expected", where=f"--output {path}")
     if path.is_dir():
         if any(path.iterdir()) and not force:
-            raise UserError("exists already and is not empty", where=f"{option} {path}", hint="--force writes into it")
-        _check_parent(path, f"{option} {path}")
+            raise UserError("exists already and is not empty", where=f"--output {path}", hint="--force writes into it")
+        _check_parent(path, f"--output {path}")
     else:
-        _check_parent(Path(os.path.realpath(path)).parent, f"{option} {path}")
+        _check_parent(Path(os.path.realpath(path)).parent, f"--output {path}")
 
 
 def _check_parent(parent: Path, where: str) -> None:

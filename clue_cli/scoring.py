@@ -72,9 +72,9 @@ class Statistics:
                 totals[column] += amount
         return totals
 
-    def chunks(self, cells: int = CHUNK_CELLS) -> Iterator[np.ndarray]:
-        """The matrix clusters x K in dense pieces of whole rows, (rows, K) float64, of about `cells` cells at most."""
-        size = max(1, cells // max(1, self.columns))
+    def chunks(self) -> Iterator[np.ndarray]:
+        """The matrix clusters x K in dense pieces of whole rows, (rows, K) float64, of about `CHUNK_CELLS` cells at most."""
+        size = max(1, CHUNK_CELLS // max(1, self.columns))
         rows = list(self.rows.values())
         for start in range(0, len(rows), size):
             part = rows[start : start + size]

@@ -100,28 +100,28 @@ def _word(kind: Any) -> str:
     return "a list" if get_origin(kind) is list else "an object"
 
 
-def read_json(path: Path, what: str = "record") -> Any:
+def read_json(path: Path) -> Any:
     """The document in `path`; UserError for what is missing, unreadable, or what is not strict JSON."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise UserError("no such file", where=str(path), hint=f"a {what} was expected") from None
+        raise UserError("no such file", where=str(path), hint="a record was expected") from None
     except IsADirectoryError:
-        raise UserError(f"is a directory; a {what} was expected", where=str(path)) from None
+        raise UserError("is a directory; a record was expected", where=str(path)) from None
     except UnicodeDecodeError as error:
-        raise UserError(f"not UTF-8 at byte {error.start}", where=str(path), hint=f"the {what} is damaged") from None
+        raise UserError(f"not UTF-8 at byte {error.start}", where=str(path), hint="the record is damaged") from None
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
 
     def constant(name: str) -> Any:
-        raise UserError(f"holds {name}, which JSON does not have", where=str(path), hint=f"the {what} is damaged")
+        raise UserError(f"holds {name}, which JSON does not have", where=str(path), hint="the record is damaged")
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
         if len(found) < len(items):
             names = [name for name, _ in items]
             twice = next(name for name in names if names.count(name) > 1)
-            raise UserError(f"the field {twice!r} occurs twice", where=str(path), hint=f"the {what} is damaged")
+            raise UserError(f"the field {twice!r} occurs twice", where=str(path), hint="the record is damaged")
         return found
 
     try:
@@ -132,7 +132,7 @@ def read_json(path: Path, what: str = "record") -> Any:
         raise UserError(
             f"not JSON: {error.msg} at column {error.colno}",
             where=f"{path}:{error.lineno}",
-            hint=f"the {what} is damaged or not one",
+            hint="the record is damaged or not one",
         ) from None
     except (RecursionError, ValueError):
-        raise UserError("not JSON that can be read", where=str(path), hint=f"the {what} is damaged") from None
+        raise UserError("not JSON that can be read", where=str(path), hint="the record is damaged") from None

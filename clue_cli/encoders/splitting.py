@@ -169,7 +169,7 @@ def _covers_chinese(text: str) -> bool:
     return len(text) > 1 and _HAN.search(text) is not None
 
 
-def _joining_probes(tokenizer: Tokenizer, limit: int = 50) -> Iterable[str]:
+def _joining_probes(tokenizer: Tokenizer) -> Iterable[str]:
     """Texts that show joining where there is any: fixed ones, and the longest Chinese pieces of the vocabulary."""
     byte_of = {letter: value for value, letter in enumerate(BYTE_LETTERS)}
     found = []
@@ -181,7 +181,7 @@ def _joining_probes(tokenizer: Tokenizer, limit: int = 50) -> Iterable[str]:
             text = bytes(byte_of[letter] for letter in text).decode("utf-8", errors="ignore")
         if _covers_chinese(text):
             found.append(text)
-    return [*PROBES, *sorted(found, key=len)[-limit:]]
+    return [*PROBES, *sorted(found, key=len)[-50:]]
 
 
 def apart(tokenizer: Tokenizer) -> Tokenizer:

@@ -59,10 +59,10 @@ def looks(amount: int) -> list[Look]:
     return [Look(COLOURS[name], dashes, marker) for _, (name, dashes, marker) in zip(range(amount), ways, strict=False)]
 
 
-def _axes(figure: Figure, below: float, left: float = LEFT, top: float = 10, right: float = 12) -> Axes:
+def _axes(figure: Figure, below: float, left: float = LEFT, top: float = 10) -> Axes:
     """Axes with room for their numbers, `below` units above the bottom."""
     width, height = figure.get_size_inches() * 72
-    box = (left / width, below / height, (width - left - right) / width, (height - below - top) / height)
+    box = (left / width, below / height, (width - left - 12) / width, (height - below - top) / height)
     return figure.add_axes(box)
 
 
