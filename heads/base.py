@@ -133,6 +133,10 @@ class Head(nn.Module):
         """One answer a row of the batch, on the host: class scores as an array (C,) float32, or `Spans`."""
         raise NotImplementedError
 
+    def threshold(self, options: DecodeOptions) -> float:
+        """The threshold on raw scores that `options` ask for, else the head's default."""
+        return self.default_threshold if options.threshold is None else options.threshold
+
     def divergence(self, first: HeadOutput, second: HeadOutput, batch: Mapping[str, Tensor]) -> Tensor:
         """Symmetric Kullback-Leibler divergence of two passes, summed in the unit of `HeadOutput.weight` (R-Drop).
 

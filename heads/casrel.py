@@ -158,7 +158,7 @@ class CasRel(Head):
     def decode(self, output: HeadOutput, batch: Mapping[str, Tensor], options: DecodeOptions) -> list[Triples]:
         """The triples of each row, the best `max_candidates`, best first. `dropped` counts the others, and each subject
         beyond `MOST_SUBJECTS` as one."""
-        threshold = self.default_threshold if options.threshold is None else options.threshold
+        threshold = self.threshold(options)
         scores, mask = output.scores, batch["text_mask"]
         rows, length = mask.shape
         found = (scores.subject.sigmoid() ** SUBJECT_POWER).permute(2, 0, 1)

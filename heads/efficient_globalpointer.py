@@ -10,11 +10,9 @@ from torch import Tensor
 
 from heads.base import DecodeOptions, Head, HeadOutput, Spans
 from heads.divergence import factorised_divergence
-from heads.factorised import FactorisedScorer, Factors
+from heads.factorised import FactorisedScorer
 from heads.span_decode import factorised_spans
 from heads.span_loss import factorised_span_loss, valid_pairs
-
-__all__ = ["EfficientGlobalPointer", "Factors"]
 
 
 class EfficientGlobalPointer(FactorisedScorer, Head):
@@ -60,7 +58,7 @@ class EfficientGlobalPointer(FactorisedScorer, Head):
 
     def decode(self, output: HeadOutput, batch: Mapping[str, Tensor], options: DecodeOptions) -> list[Spans]:
         """Every span over the threshold, the best `max_candidates` of a row, best first."""
-        threshold = self.default_threshold if options.threshold is None else options.threshold
+        threshold = self.threshold(options)
         with torch.no_grad():
             A, b, c = output.scores
             return factorised_spans(A, b, c, batch["text_mask"], threshold, options.max_candidates).by_row()

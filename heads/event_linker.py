@@ -82,7 +82,7 @@ class EventGPLinker(Head):
     def decode(self, output: HeadOutput, batch: Mapping[str, Tensor], options: DecodeOptions) -> list[LinkedSpans]:
         """Spans and links over the threshold, best first: of a row at most `max_candidates` (and `MAX_SPANS`) spans and
         `MAX_LINKS` links; what is beyond them is counted as `dropped`."""
-        threshold = self.default_threshold if options.threshold is None else options.threshold
+        threshold = self.threshold(options)
         scores: EventScores = output.scores
         with torch.no_grad(), full_precision(scores.spans.shared):
             most = min(options.max_candidates, MAX_SPANS)

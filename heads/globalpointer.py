@@ -85,7 +85,7 @@ class GlobalPointer(Head):
 
     def decode(self, output: HeadOutput, batch: Mapping[str, Tensor], options: DecodeOptions) -> list[Spans]:
         """Every span over the threshold, the best `max_candidates` of a row, best first."""
-        threshold = self.default_threshold if options.threshold is None else options.threshold
+        threshold = self.threshold(options)
         with torch.no_grad():
             valid = valid_pairs(batch["text_mask"])
             return dense_spans(_blocks(output.scores), valid, threshold, options.max_candidates)

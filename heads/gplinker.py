@@ -115,7 +115,7 @@ class GPLinker(Head):
 
         A row pairs its best `MAX_ENTITIES` subjects and objects. `dropped` counts what is beyond each of these bounds.
         """
-        threshold = self.default_threshold if options.threshold is None else options.threshold
+        threshold = self.threshold(options)
         scores: RelationScores = output.scores
         with torch.no_grad(), full_precision(scores.entities.shared):
             spans = factorised_spans(*scores.entities, batch["text_mask"], threshold, MAX_ENTITIES)

@@ -20,7 +20,8 @@ from heads import globalpointer
 from heads.base import DecodeOptions, Head, HeadOutput
 from heads.classification import Classification
 from heads.crf import CRFTagging
-from heads.efficient_globalpointer import EfficientGlobalPointer, Factors
+from heads.efficient_globalpointer import EfficientGlobalPointer
+from heads.factorised import Factors
 from heads.globalpointer import GlobalPointer, Projections
 from heads.tagging import SoftmaxTagging
 from tests.heads.cases import CASES, RAGGED, SIZE, TYPES, Batch, batch_of, build, loss_of, part_of, span_rows
