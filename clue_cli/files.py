@@ -70,10 +70,10 @@ def atomic_write(path: str | Path, *, binary: bool = False) -> AbstractContextMa
         with atomic_write(path) as file:
             file.write(text)
 
-    Text is UTF-8 with "\n" between lines; `binary` takes bytes. An older file at `path` is replaced (whether that is wanted is
-    the caller's question: `check_output`); a link is followed; a device or pipe (/dev/stdout) is written directly.
-    Missing parent directories are made. UserError where `path` cannot be written, RunError where the disk fails; the
-    temporary file is removed on any error.
+    Text is UTF-8 with "\n" between lines; `binary` takes bytes. An older file at `path` is replaced (whether that is
+    wanted is the caller's question: `check_output`); a link is followed; a device or pipe (/dev/stdout) is written
+    directly. Missing parent directories are made. UserError where `path` cannot be written, RunError where the disk
+    fails; the temporary file is removed on any error.
     """
     return _atomic(Path(path), binary)
 

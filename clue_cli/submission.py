@@ -29,6 +29,7 @@ from clue_cli.task import Task
 
 if TYPE_CHECKING:
     from clue_cli.contract import Example, Prediction
+    from clue_cli.prediction import Predictor
 
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 """The time of every member: the same files make the same zip. It is the earliest that a zip can hold."""
@@ -258,7 +259,7 @@ def _files(job: _Job, request: SubmitRequest, stage: Path, processes: Processes,
         left_out.merge(counted)
 
 
-def _answered(predictor: Any, examples: Sequence[Example], what: str) -> Iterator[tuple[Example, Prediction]]:
+def _answered(predictor: Predictor, examples: Sequence[Example], what: str) -> Iterator[tuple[Example, Prediction]]:
     with (
         console.progress(len(examples), what, unit="rows") as bar,
         closing(predictor.examples(examples)) as answers,

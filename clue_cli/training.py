@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from clue_cli.contract import Example, Recipe
     from clue_cli.features import FeatureTable
     from clue_cli.model import Model
+    from clue_cli.progress import Progress as ProgressBar
     from clue_cli.record import Record
 
 LAST, MODEL = "last", "model"
@@ -147,7 +148,7 @@ class Training:
     def _patience_ended(self) -> bool:
         return self.recipe.patience > 0 and self.progress.waited >= self.recipe.patience
 
-    def _epoch(self, bar: Any) -> None:
+    def _epoch(self, bar: ProgressBar) -> None:
         state = self.progress
         steps = steps_of_epoch(
             self.table.lengths, self.table.units, self.recipe.batch_size, seed=self.seed, epoch=state.epoch

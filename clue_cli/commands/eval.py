@@ -125,6 +125,6 @@ def _slices(evaluation: Evaluation) -> None:
 
 def _marks(data: DataInfo) -> None:
     if data.sample:
-        console.result("These are figures on the shipped sample: a check that everything works, no result.")
+        console.result(o.SAMPLE_NOTE)
     if data.eval_limit:
         console.result("These are figures on a part of the data (--eval-limit): not comparable with others.")

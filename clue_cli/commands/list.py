@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clue_cli import console
 from clue_cli.commands import options as o
+
+if TYPE_CHECKING:
+    from clue_cli.task import Task
 
 EPILOG = "Examples:\n\nclue list\n\nclue list --json"
 
@@ -37,12 +40,12 @@ def list_command(
         console.warn(problem)
 
 
-def data_words(task: Any) -> str:
+def data_words(task: Task) -> str:
     """Where the data of a task would be read from: "at hand", "sample" or "none"."""
     return {"hand": "at hand", "sample": "sample", "none": "none"}[data_place(task)]
 
 
-def data_place(task: Any) -> str:
+def data_place(task: Task) -> str:
     """hand: in $CLUE_DATA; sample: only what ships with the package; none: not even that."""
     from importlib import resources
 
@@ -53,7 +56,7 @@ def data_place(task: Any) -> str:
     return "sample" if (resources.files("tasks.samples") / task.name).is_dir() else "none"
 
 
-def _document(task: Any) -> dict[str, Any]:
+def _document(task: Task) -> dict[str, Any]:
     return {
         "name": task.name,
         "family": task.family,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from clue_cli.sources import Source
+    from clue_cli.task import Task
 
 TRAINING, MODEL, DATA, OUTPUT = "Training", "Model", "Data", "Output"
 
@@ -92,12 +97,12 @@ DebugOption = Annotated[bool, typer.Option("--debug", rich_help_panel=OUTPUT, he
 ForceOption = Annotated[bool, typer.Option("--force", rich_help_panel=OUTPUT, help="Replace what is there already.")]
 
 
-def chosen_task(name: str, fields: str | None, labels: Path | None, encoding: str = "utf-8") -> Any:
+def chosen_task(name: str, fields: str | None, labels: Path | None, encoding: str) -> Task:
     """The task by name or directory, with the user's input fields and labels. UserError for what does not exist."""
     from clue_cli.registry import find_task
     from clue_cli.sources import read_labels
 
-    task: Any = find_task(name)
+    task = find_task(name)
     if labels is not None:
         task = task.with_labels(read_labels(labels, encoding))
     if fields is not None:
@@ -105,22 +110,22 @@ def chosen_task(name: str, fields: str | None, labels: Path | None, encoding: st
     return task
 
 
-def chosen_head(task: Any, head: str | None) -> str:
+def chosen_head(task: Task, head: str | None) -> str:
     """The head by name, or the task's default. UserError with the nearest names."""
     from clue_cli.errors import UserError, did_you_mean
 
     if head is not None and head not in task.heads:
         raise UserError(did_you_mean(head, task.heads, f"head of {task.name}"), where="--head")
-    return head or str(task.default_head)
+    return head or task.default_head
 
 
-def chosen_metric(task: Any, metric: str | None) -> str:
+def chosen_metric(task: Task, metric: str | None) -> str:
     """The metric by id, or the task's default. UserError with the nearest ids."""
     from clue_cli.errors import UserError, did_you_mean
 
     if metric is not None and metric not in task.metrics:
         raise UserError(did_you_mean(metric, task.metrics, f"metric of {task.name}"), where="--metric")
-    return metric or str(task.default_metric)
+    return metric or task.default_metric
 
 
 def data_options(name: str, data: str | None, encoding: str) -> str:
@@ -134,7 +139,7 @@ def data_options(name: str, data: str | None, encoding: str) -> str:
     return options + (f" --encoding {shlex.quote(encoding)}" if encoding != "utf-8" else "")
 
 
-def located(task: Any, name: str, data: str | None, encoding: str) -> tuple[Any, bool]:
+def located(task: Task, name: str, data: str | None, encoding: str) -> tuple[Source, bool]:
     """The data of a task called `name` on the command line, and whether they are the shipped sample.
 
     UserError if there are none.
@@ -144,6 +149,14 @@ def located(task: Any, name: str, data: str | None, encoding: str) -> tuple[Any,
 
     beside = own_directory(name) if data is None else None
     return locate(task.name, beside or data, hub=task.hub, encoding=encoding)
+
+
+SAMPLE_NOTE = "These are figures on the shipped sample: a check that everything works, no result."
+
+
+def is_main_process() -> bool:
+    """Whether this is the one process, or the main one of several (`accelerate launch`); nothing is imported for it."""
+    return int(os.environ.get("RANK") or 0) == 0
 
 
 def recipe_value(value: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -137,7 +136,7 @@ def predict_command(
 
     A field of yours that has the name of an answer (a gold label) is kept as label_input.
     """
-    main = int(os.environ.get("RANK") or 0) == 0
+    main = o.is_main_process()
     console.configure(quiet=quiet, color=False if no_color else None, json=json, debug=debug, silent=not main)
     from clue_cli.errors import UserError, did_you_mean
     from clue_cli.formats import Reading

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from clue_cli import console
 from clue_cli.commands import options as o
 from clue_cli.commands.list import data_place
+
+if TYPE_CHECKING:
+    from clue_cli.task import Task
 
 EPILOG = "Examples:\n\nclue show tnews\n\nclue show cluener --head crf --size base"
 
@@ -48,9 +51,9 @@ def show_command(
     _print(document)
 
 
-def describe(task: Any, head: str, size: str, recipe: str | None = None) -> dict[str, Any]:
+def describe(task: Task, head: str, size: str, recipe: str | None = None) -> dict[str, Any]:
     """What `clue show` says about a task, as JSON values. UserError for an unknown size or recipe."""
-    values, origins = task.recipe_for(head, size, recipe) if recipe else task.recipe_for(head, size)
+    values, origins = task.recipe_for(head, size, recipe)
     return {
         "name": task.name,
         "title": task.title,
@@ -59,14 +62,14 @@ def describe(task: Any, head: str, size: str, recipe: str | None = None) -> dict
         "homepage": task.homepage,
         "fields": list(task.fields),
         "optional_fields": list(_get(task, "optional_texts", ())),
-        "labels": [{"label": label, "name": _get(task, "label_names", {}).get(label)} for label in task.labels],
+        "labels": [{"label": label, "name": task.label_names.get(label)} for label in task.labels],
         "files": [
             {
                 "split": split,
                 "names": list(names),
                 "together": list(_get(task, "together", {}).get(split, ())),
                 "answers": list(_get(task, "answer_files", {}).get(split, ())),
-                "rows": _get(task, "counts", {}).get(split),
+                "rows": task.counts.get(split),
                 "official": {name: task.official[name] for name in names if name in task.official},
                 "submission": task.submissions.get(split),
             }
@@ -87,13 +90,13 @@ def describe(task: Any, head: str, size: str, recipe: str | None = None) -> dict
             },
         },
         "data": data_place(task),
-        "own": bool(_get(task, "own", False)),
-        "hub": _get(task, "hub", "") or None,
+        "own": task.own,
+        "hub": task.hub or None,
     }
 
 
-def _get(task: Any, name: str, default: Any) -> Any:
-    """A part that families of other packages need not have."""
+def _get(task: Task, name: str, default: Any) -> Any:
+    """A part that only some families have."""
     return getattr(task, name, default)
 
 

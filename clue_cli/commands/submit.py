@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -79,7 +78,7 @@ def submit_command(
 
     A zip packs a whole entry, and says what its average still lacks.
     """
-    main = int(os.environ.get("RANK") or 0) == 0
+    main = o.is_main_process()
     console.configure(quiet=quiet, color=False if no_color else None, json=json, debug=debug, silent=not main)
     from clue_cli.errors import UserError
 

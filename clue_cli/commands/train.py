@@ -257,7 +257,7 @@ def _train_all(request: TrainRequest, seeds: int, data: str) -> None:
             if one.output is not None:
                 output = one.output / f"s{one.seed}"
                 one = replace(one, output=output, resume=request.resume and (output / "record.json").is_file())
-            if _is_main_process():
+            if o.is_main_process():
                 console.message(f"seed {one.seed} ({number + 1} of {seeds})")
         try:
             done.append(train(one))
@@ -265,7 +265,7 @@ def _train_all(request: TrainRequest, seeds: int, data: str) -> None:
             if seeds == 1 or one.output is None:
                 raise
             done.append((one.output, Record.load(one.output)))
-    if _is_main_process():
+    if o.is_main_process():
         _report(request, done, data)
 
 
@@ -275,12 +275,6 @@ def _group_in(request: TrainRequest) -> str | None:
 
     found = sorted(request.output.glob("s*/record.json")) if request.resume and request.output is not None else []
     return next((group for path in found if (group := Record.load(path).group) is not None), None)
-
-
-def _is_main_process() -> bool:
-    import os
-
-    return int(os.environ.get("RANK", "0")) == 0
 
 
 def _report(request: TrainRequest, done: list[tuple[Path, Record]], data: str) -> None:
@@ -346,7 +340,7 @@ def _tell(done: list[tuple[Path, Record]], data: str) -> None:
         for reason, amount in reasons.items():
             console.result(f"left out or changed in {split}: {amount:,} {reason}")
     if record.data.sample:
-        console.result("These are figures on the shipped sample: a check that everything works, no result.")
+        console.result(o.SAMPLE_NOTE)
     elif record.data.limit or record.data.eval_limit:
         console.result("These are figures on a part of the data (--limit): not comparable with others.")
     console.result("\n".join(f"run: {run}" for run, _ in done))
