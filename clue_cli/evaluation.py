@@ -194,17 +194,16 @@ def evaluate_run(
     examples = drawn(examples, limit, known.seed)
     if save is None:
         save = limit is None and threshold is None
-    answering, origin = None, "default"
-    curve = None
+    curve, origin = None, "default"
     if tune:
         curve = tune_threshold(model, examples, known.metric)
-        answering, origin = Predictor(model).answering(threshold=curve.threshold), f"tuned on {split}"
-        model.settings = replace(model.settings, threshold=curve.threshold)
+        threshold, origin = curve.threshold, f"tuned on {split}"
+        model.settings = replace(model.settings, threshold=threshold)
     elif threshold is not None:
-        answering, origin = Predictor(model).answering(threshold=threshold), "option"
+        origin = "option"
     elif model.threshold is not None:
         origin = _origin_of(model.threshold, known.record)
-    result = evaluate(model, examples, answering)
+    result = evaluate(model, examples, Predictor(model).answering(threshold=threshold))
     result.threshold_origin = origin
     tally.merge(result.tally)
     result.tally = tally

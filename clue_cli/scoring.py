@@ -105,8 +105,14 @@ def jackknife(metric: Metric, statistics: Statistics) -> dict[str, float]:
     errors = {}
     for name in without[0]:
         figures = np.concatenate([np.asarray(part[name], dtype=np.float64) for part in without])
-        errors[name] = float(np.sqrt((n - 1) / n * np.square(figures - figures.mean()).sum()))
+        errors[name] = jackknife_error(figures)
     return errors
+
+
+def jackknife_error(without: np.ndarray) -> float:
+    """The standard error of a figure from its values (n,) without each of the n clusters (see `jackknife`)."""
+    n = len(without)
+    return float(np.sqrt((n - 1) / n * np.square(without - without.mean()).sum()))
 
 
 @dataclass(frozen=True)

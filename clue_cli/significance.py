@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clue_cli.contract import Metric
+from clue_cli.scoring import jackknife_error
 
 CELLS = 1 << 22
 """Numbers laid out at a time."""
@@ -132,9 +133,7 @@ def bootstrap(
 
 def difference_error(metric: Metric, first: np.ndarray, second: np.ndarray) -> float:
     """The standard error of the difference by the jackknife over items (see `scoring.jackknife`)."""
-    n = len(first)
-    without = figure_of(metric, first.sum(0) - first) - figure_of(metric, second.sum(0) - second)
-    return float(np.sqrt((n - 1) / n * np.square(without - without.mean()).sum()))
+    return jackknife_error(figure_of(metric, first.sum(0) - first) - figure_of(metric, second.sum(0) - second))
 
 
 def items_needed(items: int, difference: float, error: float) -> int | None:

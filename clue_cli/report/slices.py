@@ -12,7 +12,7 @@ from clue_cli.contract import Metric
 from clue_cli.evaluation import LENGTHS
 from clue_cli.report.answers import Answers, Form
 from clue_cli.report.intervals import Interval, counts, labels_of, wilson
-from clue_cli.scoring import by_cluster
+from clue_cli.scoring import by_cluster, jackknife_error
 from clue_cli.significance import figure_of
 
 MOST = 40
@@ -108,8 +108,4 @@ def _slice(name: str, chosen: np.ndarray, judged: Judged) -> Slice:
 
 def figure_error(metric: Metric, matrix: np.ndarray) -> float | None:
     """The standard error of the primary figure by the jackknife over the rows (n, K); None for fewer than two."""
-    n = len(matrix)
-    if n < 2:
-        return None
-    without = figure_of(metric, matrix.sum(0) - matrix)
-    return float(np.sqrt((n - 1) / n * np.square(without - without.mean()).sum()))
+    return jackknife_error(figure_of(metric, matrix.sum(0) - matrix)) if len(matrix) > 1 else None
