@@ -73,7 +73,7 @@ class Statistics:
         return totals
 
     def chunks(self) -> Iterator[np.ndarray]:
-        """The matrix clusters x K in dense pieces of whole rows, (rows, K) float64, of at most some `CHUNK_CELLS` cells."""
+        """The matrix clusters x K in dense pieces of whole rows, (rows, K) float64, of about `CHUNK_CELLS` cells."""
         size = max(1, CHUNK_CELLS // max(1, self.columns))
         rows = list(self.rows.values())
         for start in range(0, len(rows), size):
