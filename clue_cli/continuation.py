@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from clue_cli import console
 from clue_cli.errors import UserError
 from clue_cli.record import Record
 
@@ -19,6 +20,7 @@ def signature(record: Record) -> dict[str, Any]:
         "recipe": {name: setting.value for name, setting in record.recipe.items()},
         "seed": record.seed,
         "metric": record.metrics[0],
+        "device": record.device.partition(":")[0],
         "precision": record.precision,
         "processes": record.processes,
         "encoding": record.data.encoding,
@@ -44,7 +46,7 @@ class NothingToContinueError(UserError):
 
 
 def continued(directory: Path, new: Record) -> Record:
-    """The record of the run to continue; UserError naming what the new request changes."""
+    """The record of the run to continue, on the machine of now; UserError naming what the new request changes."""
     old = Record.load(directory)
     before, now = signature(old), signature(new)
     changed = []
@@ -72,5 +74,15 @@ def continued(directory: Path, new: Record) -> Record:
         )
     if old.status == "finished":
         raise NothingToContinueError("this run is finished; there is nothing to continue", where=str(directory))
+    _tell_other_versions(old.environment.libraries, new.environment.libraries)
     old.status, old.finished, old.error = "running", None, None
+    old.device, old.environment = new.device, new.environment
     return old
+
+
+def _tell_other_versions(before: dict[str, str], now: dict[str, str]) -> None:
+    others = [
+        f"{name} {before[name]} became {now[name]}" for name in before if now.get(name, before[name]) != before[name]
+    ]
+    if others:
+        console.warn(f"the run began under other versions, so its last digits are its own: {', '.join(others)}")

@@ -201,12 +201,12 @@ def peak_memory() -> int | None:
     return amount if sys.platform == "darwin" else amount * 1024
 
 
-def peak_gpu_memory() -> int | None:
-    """The most memory torch has held on the current CUDA device, in bytes; None without one."""
-    torch: Any = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available():
+def peak_gpu_memory(device: Any) -> int | None:
+    """The most memory torch has held on the CUDA `device`, in bytes; None for a device of another kind."""
+    if device.type != "cuda":
         return None
-    return int(torch.cuda.max_memory_allocated())
+    torch: Any = sys.modules["torch"]
+    return int(torch.cuda.max_memory_allocated(device))
 
 
 def trim_memory() -> None:

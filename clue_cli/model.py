@@ -73,6 +73,9 @@ class BaseModel:
         """The features as padded tensors on the model's device."""
         return to_device(self.laid_out(features), self.device)
 
+    def make_ready(self) -> None:
+        """Get ready to predict, before threads share the model: what changes it is no matter for one of several."""
+
     def output(self, batch: Mapping[str, Tensor]) -> HeadOutput:
         """The head's scores for a batch."""
         raise NotImplementedError
@@ -188,10 +191,14 @@ class Model(BaseModel, nn.Module):
             hidden["last"] = last.float() if last.dtype == torch.bfloat16 else last
         return self.head(hidden, batch, want_loss=want_loss)
 
-    def output(self, batch: Mapping[str, Tensor]) -> HeadOutput:
-        """The head's scores for a batch, without dropout."""
+    def make_ready(self) -> None:
+        """Switch dropout off."""
         if self.training:
             self.eval()
+
+    def output(self, batch: Mapping[str, Tensor]) -> HeadOutput:
+        """The head's scores for a batch, without dropout."""
+        self.make_ready()
         found: HeadOutput = self.forward(batch)
         return found
 

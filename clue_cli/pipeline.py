@@ -40,11 +40,14 @@ class _Launched(Processes):
         from clue_cli.process_group import join
 
         state = join(cpu=not torch.cuda.is_available())
-        self.rank, self.size = state.process_index, state.num_processes
+        self.rank, self.size, self.device = state.process_index, state.num_processes, state.device
 
     def gather(self, mine: T) -> list[T]:
         from accelerate.utils import gather_object
 
+        from clue_cli.precision import use_in_thread
+
+        use_in_thread(self.device)  # NCCL sends from it, wherever the model computes
         gathered: list[T] = gather_object([mine])
         return gathered
 

@@ -82,7 +82,7 @@ def compute_in_bf16(encoder: nn.Module, masters: dict[nn.Parameter, Tensor] | No
 
 def use_in_thread(device: torch.device) -> None:
     """Make `device` the one that CUDA means in this thread; each begins with the first, whatever the others use."""
-    if device.type == "cuda":
+    if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
 
 
@@ -100,9 +100,16 @@ def make_repeatable(device: torch.device) -> None:
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
+_MEMORY_ENDED = (
+    "MPS backend out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",  # a new handle of cuBLAS, where torch holds all of the card
+    "DefaultCPUAllocator: can't allocate memory",
+)
+
+
 def out_of_memory(error: RuntimeError) -> bool:
-    """Whether `error` says that the device's memory came to an end (Apple's MPS has no type of error for it)."""
-    return isinstance(error, torch.OutOfMemoryError) or "MPS backend out of memory" in str(error)
+    """Whether `error` says that the device's memory came to an end, which only torch's own allocator has a type for."""
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _MEMORY_ENDED)
 
 
 def release_memory(device: torch.device) -> None:

@@ -243,6 +243,7 @@ class Predictor:
         from clue_cli.precision import use_in_thread
 
         use_in_thread(self.model.device)
+        self.model.make_ready()
         rank, size = self.processes.rank, self.processes.size
         with (
             Workers(self.model.device.type) as workers,

@@ -9,6 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from clue_cli.errors import UserError
+from clue_cli.pipeline import several_processes
+
 
 def join(*, cpu: bool) -> Any:
     """`accelerate`'s state of the processes that this one was launched with; without GPUs it must be told so."""
@@ -40,6 +43,9 @@ class ProcessGroup:
     def __init__(self, device: torch.device) -> None:
         self.state = join(cpu=device.type == "cpu")
         self.rank, self.count = self.state.process_index, self.state.num_processes
+        if self.count == 1 and several_processes():  # each would take itself for the only one
+            found = f"several processes train on CUDA or on the processor, not on {device.type}"
+            raise UserError(found, where="--device", hint="give --device cpu, or launch one process")
         self.main = self.state.is_main_process
 
     def sum(self, tensors: list[Tensor]) -> None:

@@ -94,7 +94,7 @@ def run_directory(request: TrainRequest, encoder: str) -> Path:
 
 def prepare(request: TrainRequest) -> Training:
     """Everything up to the first step. UserError for whatever is wrong with the request or its data."""
-    from clue_cli.precision import choose_device, make_repeatable
+    from clue_cli.precision import choose_device, make_repeatable, use_in_thread
     from clue_cli.process_group import ProcessGroup
 
     began = time.monotonic()
@@ -107,6 +107,7 @@ def prepare(request: TrainRequest) -> Training:
         console.silence()
     if device.type == "cuda" and processes.count > 1:
         device = processes.state.device
+    use_in_thread(device)
     directory = _claim(request, name, processes)
     with _nothing_left_behind(directory, request.resume, processes):
         return _prepared(request, recipe, directory, device, processes, began)
@@ -209,7 +210,8 @@ def train(request: TrainRequest) -> tuple[Path, Record]:
         if training.processes.main and training.directory.is_dir():
             _try_to_save(record, training.directory)
         raise
-    record.timing.peak_memory, record.timing.peak_gpu_memory = peak_memory(), peak_gpu_memory()
+    record.timing.peak_memory = peak_memory()
+    record.timing.peak_gpu_memory = peak_gpu_memory(training.model.device)
     record.end("finished")
     if training.processes.main:
         record.save(training.directory)

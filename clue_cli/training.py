@@ -32,6 +32,7 @@ from clue_cli.evaluation import DevResult, evaluate, write_predictions
 from clue_cli.gradients import Gradients
 from clue_cli.interruption import Interrupted, StopRequest
 from clue_cli.optimizers import Stepper
+from clue_cli.precision import out_of_memory
 from clue_cli.process_group import ProcessGroup
 
 if TYPE_CHECKING:
@@ -275,7 +276,13 @@ class Training:
             self.stepper.discard()
             return 0.0, 0.0
         reduce = self.processes.sum if self.processes.count > 1 else None
-        norm = self.stepper.step(self.progress.step, weight, reduce) if math.isfinite(loss) else math.nan
+        try:
+            norm = self.stepper.step(self.progress.step, weight, reduce) if math.isfinite(loss) else math.nan
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            found = "the device's memory does not hold the optimiser's state beside the model"
+            raise RunError(found, hint="a smaller encoder, or --device cpu") from error
         if not math.isfinite(norm):
             what = "gradient" if math.isfinite(loss) else "loss"
             raise RunError(
@@ -302,8 +309,9 @@ class Training:
 
     def _resume(self) -> None:
         tensors, state = load_checkpoint(self.directory / LAST)
-        # The encoding is new in it: checkpoints of older versions are of UTF-8, or of a run that says otherwise.
-        if {"encoding": self.signature["encoding"], **state.get("signature", {})} != self.signature:
+        # New in it are encoding and device: in older checkpoints they are those of the record, which was compared.
+        new = {name: self.signature[name] for name in ("encoding", "device")}
+        if {**new, **state.get("signature", {})} != self.signature:
             hint = "--force begins anew"
             raise UserError("the checkpoint is another training's", where=str(self.directory / LAST), hint=hint)
         try:
@@ -326,6 +334,8 @@ class Training:
                 old.rename(self.directory / MODEL)
             self.record.epochs = [epoch for epoch in self.record.epochs if epoch.epoch <= self.progress.epoch]
             run_log.cut(self.directory, self.progress.step)
+            for part in self.directory.glob(".*.part"):  # a killed process was writing it
+                part.unlink(missing_ok=True)
         console.message(f"continuing after step {self.progress.step} of {self.total_steps}")
 
     def _log_line(self, loss: float) -> dict[str, Any]:

@@ -48,6 +48,9 @@ def test_precision_follows_the_request_or_the_hardware(monkeypatch: pytest.Monke
 def test_the_end_of_a_devices_memory_is_known_by_type_or_words() -> None:
     assert out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"))
     assert out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 8 GB, max allowed: 9 GB)"))
+    assert out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"))
+    assert out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"))
+    assert not out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED"))
     assert not out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 

@@ -69,7 +69,7 @@ def expected(text: str) -> tuple[int, ...]:
 
 
 class FakeModel:
-    """Sums token ids; remembers the batches; may fail."""
+    """Sums token ids; remembers the batches; may fail. Threads share it: it must have been made ready before them."""
 
     def __init__(self, fail: Callable[[Sequence[Feature]], None] = lambda features: None) -> None:
         self.task, self.text_encoder, self.limits, self.segments = FakeTask(), None, Limits(128), "pair"
@@ -79,8 +79,13 @@ class FakeModel:
         self.device = torch.device("cpu")
         self.batches: list[list[list[int]]] = []
         self.fail = fail
+        self.ready_in: str | None = None
+
+    def make_ready(self) -> None:
+        self.ready_in = threading.current_thread().name
 
     def predict(self, features: Sequence[Feature], options: Answering) -> list[int]:
+        assert self.ready_in is not None
         self.fail(features)
         self.batches.append([feature.inputs["input_ids"] for feature in features])
         return [sum(feature.inputs["input_ids"]) for feature in features]

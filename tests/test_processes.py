@@ -78,3 +78,18 @@ def test_two_processes_are_as_one(tiny_encoder: Path, tmp_path: Path, capfd: pyt
     # Only the main process tells: every line once.
     assert done.stderr.count("epoch 1/2") == told.err.count("epoch 1/2") == 1
     assert done.stdout.count("clue leaderboard") == told.out.count("clue leaderboard") == 1
+
+
+def test_several_processes_that_cannot_speak_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`accelerate` takes each of several processes on MPS for the only one, and each would write the run."""
+    from types import SimpleNamespace
+
+    from clue_cli import process_group
+    from clue_cli.errors import UserError
+
+    alone = SimpleNamespace(process_index=0, num_processes=1, is_main_process=True)
+    monkeypatch.setattr(process_group, "join", lambda *, cpu: alone)
+    assert process_group.ProcessGroup(torch.device("mps")).count == 1
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match="not on mps"):
+        process_group.ProcessGroup(torch.device("mps"))

@@ -314,8 +314,9 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(
     assert fingerprints(tmp_path / "run") == fingerprints(whole("tnews"))
 
 
-def test_a_checkpoint_of_before_encodings_were_kept_is_continued(
-    tiny_encoder: Path, tmp_path: Path, whole: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["encoding", "device"])
+def test_a_checkpoint_of_before_a_mark_was_kept_is_continued(
+    name: str, tiny_encoder: Path, tmp_path: Path, whole: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = request("tnews", tiny_encoder, tmp_path / "run")
     with monkeypatch.context() as patch, pytest.raises(Crash):
@@ -323,9 +324,34 @@ def test_a_checkpoint_of_before_encodings_were_kept_is_continued(
         train(asked)
     path = tmp_path / "run" / "last" / "state.json"
     state = json.loads(path.read_text("utf-8"))
-    del state["signature"]["encoding"]
+    del state["signature"][name]
     path.write_text(json.dumps(state), encoding="utf-8")
     train(replace(asked, resume=True))
+    assert fingerprints(tmp_path / "run") == fingerprints(whole("tnews"))
+
+
+def test_a_run_continued_elsewhere_says_so(
+    tiny_encoder: Path, tmp_path: Path, whole: Callable[..., Path], monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    asked = request("tnews", tiny_encoder, tmp_path / "run")
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        crash_at(patch, Training, "_step", 4)
+        train(asked)
+    path = tmp_path / "run" / "record.json"
+    begun = json.loads(path.read_text("utf-8"))
+    now = begun["environment"]["libraries"]["torch"]
+    path.write_text(json.dumps({**begun, "device": "cuda:1"}), encoding="utf-8")
+    with pytest.raises(UserError, match="device changed from cuda to cpu"):
+        train(replace(asked, resume=True))
+    begun["environment"]["libraries"]["torch"] = "2.6.0"
+    path.write_text(json.dumps(begun), encoding="utf-8")
+    part = tmp_path / "run" / ".record.json.1-1.part"
+    part.write_text("{")
+    train(replace(asked, resume=True))
+    assert f"torch 2.6.0 became {now}" in " ".join(capsys.readouterr().err.split())
+    assert Record.load(tmp_path / "run").environment.libraries["torch"] == now
+    assert not part.exists()
     assert fingerprints(tmp_path / "run") == fingerprints(whole("tnews"))
 
 
@@ -427,6 +453,19 @@ def test_smaller_micro_batches_and_a_full_memory_give_the_same_gradients(
     monkeypatch.setattr(Model, "forward", lambda *a, **k: (_ for _ in ()).throw(torch.OutOfMemoryError("none")))
     with pytest.raises(RunError, match="one example does not fit"):
         gradients(job)
+
+
+def test_memory_that_ends_in_the_optimiser_says_so(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = prepare(request("tnews", tiny_encoder, tmp_path / "run", options=STILL))
+
+    def step(*_: object) -> float:
+        raise torch.OutOfMemoryError("not enough")
+
+    monkeypatch.setattr(job.stepper, "step", step)
+    with pytest.raises(RunError, match="optimiser's state"):
+        job.run()
 
 
 def test_what_was_laid_out_ahead_is_used_for_its_own_rows_only(
