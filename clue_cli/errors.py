@@ -40,6 +40,12 @@ class Where:
         return text
 
 
+def _restored(kind: type[ClueError], args: tuple[object, ...], state: dict[str, object]) -> ClueError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
+
 class ClueError(Exception):
     """Base of all errors that `clue` reports in one line.
 
@@ -51,6 +57,10 @@ class ClueError(Exception):
     def __init__(self, message: str, *, where: Where | str | None = None, hint: str | None = None) -> None:
         self.message, self.where, self.hint = message, where, hint
         super().__init__(str(self))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Errors cross processes whatever their constructors take: an exception that cannot breaks a pool of them."""
+        return _restored, (type(self), self.args, self.__dict__)
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where is not None else ""

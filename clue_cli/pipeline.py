@@ -108,15 +108,23 @@ def read_ahead(items: Iterable[T], cancelled: threading.Event | None = None) -> 
 class Workers:
     """Threads that compute batches side by side on a processor, each with one thread of torch; elsewhere the caller.
 
-    torch's number of threads is given back at the end.
+    torch's number of threads is given back at the end. A thread that sets its own sets it for threads to come as well:
+    of workers that overlap, those of a caller with threads, all take and give back the number of before the first.
     """
+
+    _overlap = threading.Lock()
+    _active, _before = 0, 1
 
     def __init__(self, device: str) -> None:
         import torch
 
-        self._count = torch.get_num_threads()
         self._pool: ThreadPoolExecutor | None = None
         if device == "cpu":
+            with Workers._overlap:
+                if not Workers._active:
+                    Workers._before = torch.get_num_threads()
+                Workers._active += 1
+                self._count = Workers._before
             self._pool = ThreadPoolExecutor(
                 self._count, thread_name_prefix="clue-compute", initializer=torch.set_num_threads, initargs=(1,)
             )
@@ -133,4 +141,6 @@ class Workers:
             import torch
 
             self._pool.shutdown(wait=True, cancel_futures=True)
-            torch.set_num_threads(self._count)
+            with Workers._overlap:
+                Workers._active -= 1
+                torch.set_num_threads(self._count)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +16,8 @@ from clue_cli.continuation import continued, signature
 from clue_cli.contract import Example, Recipe, Tally
 from clue_cli.drawing import drawn
 from clue_cli.errors import ClueError, UserError
-from clue_cli.files import check_output_directory
 from clue_cli.recipe_check import check_recipe
+from clue_cli.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     import torch
@@ -83,8 +81,10 @@ def resolved_recipe(request: TrainRequest, size: str) -> ResolvedRecipe:
     return ResolvedRecipe(recipe, {**origins, **dict.fromkeys(request.options, "option")}, base)
 
 
-def run_directory(request: TrainRequest, encoder: str) -> Path:
-    """Where the run goes: `--output`, else runs/<task>/<encoder>-<head>-s<seed>-<time>."""
+def run_path(request: TrainRequest, encoder: str) -> Path:
+    """Where the run goes: `--output`, else runs/<task>/<encoder>-<head>-s<seed>-<time>. UserError: it must be given."""
+    if request.output is None and request.resume:
+        raise UserError("--resume needs the run to continue", where="--output", hint="--output RUN --resume")
     if request.output is not None:
         return request.output
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
@@ -108,15 +108,20 @@ def prepare(request: TrainRequest) -> Training:
     if device.type == "cuda" and processes.count > 1:
         device = processes.state.device
     use_in_thread(device)
-    directory = _claim(request, name, processes)
-    with _nothing_left_behind(directory, request.resume, processes):
+    path = Path(processes.gather(str(run_path(request, name)))[0])
+    directory = RunDirectory(path, resume=request.resume, force=request.force)
+    try:
+        _together(processes, directory.check)
         return _prepared(request, recipe, directory, device, processes, began)
+    except BaseException:
+        directory.give_up()
+        raise
 
 
 def _prepared(
     request: TrainRequest,
     recipe: ResolvedRecipe,
-    directory: Path,
+    directory: RunDirectory,
     device: torch.device,
     processes: ProcessGroup,
     began: float,
@@ -136,7 +141,7 @@ def _prepared(
     record.timing.phases.update(read=round(read - began, 3), features=round(time.monotonic() - read, 3))
     marks = signature(record)
     if request.resume:
-        record = continued(directory, record)
+        record = continued(directory.path, record)
     training = Training(
         model=model,
         recipe=recipe.values,
@@ -144,17 +149,16 @@ def _prepared(
         dev=dev,
         metric=request.metric,
         seed=request.seed,
-        directory=directory,
+        directory=directory.path,
+        release=directory.release,
         record=record,
         processes=processes,
         signature=marks,
         masters=masters,
         save_seconds=60 * request.save_minutes,
     )
-    if processes.main and not request.resume:
-        # Nothing can be wrong with the request any more: only now an older run gives way to the new one.
-        shutil.rmtree(directory, ignore_errors=True)
-    processes.wait()
+    # Nothing can be wrong with the request any more: only now an older run gives way to the new one.
+    _together(processes, directory.take)
     training.begin(resume=request.resume)
     return training
 
@@ -194,12 +198,20 @@ def _model(request: TrainRequest, recipe: Recipe, train: Sequence[Example]) -> M
 
 def train(request: TrainRequest) -> tuple[Path, Record]:
     """Train one run to its end. The record says how it ended, whatever happens."""
+    training = prepare(request)
+    try:
+        _announce(training, request)
+        _to_the_end(training, keep_checkpoint=request.keep_checkpoint)
+    finally:
+        training.release()
+    return training.directory, training.record
+
+
+def _to_the_end(training: Training, *, keep_checkpoint: bool) -> None:
     from clue_cli.environment import peak_gpu_memory, peak_memory
     from clue_cli.interruption import Interrupted
 
-    training = prepare(request)
     record = training.record
-    _announce(training, request)
     try:
         training.run()
     except BaseException as error:
@@ -215,10 +227,9 @@ def train(request: TrainRequest) -> tuple[Path, Record]:
     record.end("finished")
     if training.processes.main:
         record.save(training.directory)
-        if not request.keep_checkpoint:
+        if not keep_checkpoint:
             training.drop_checkpoint()
     training.processes.wait()
-    return training.directory, record
 
 
 def _announce(training: Training, request: TrainRequest) -> None:
@@ -239,58 +250,17 @@ def _try_to_save(record: Record, directory: Path) -> None:
         console.warn(f"the record could not be brought up to date: {error}")
 
 
-def _claim(request: TrainRequest, encoder: str, processes: ProcessGroup) -> Path:
-    """The run's directory, seen to be free (or to be continued) and writable before work starts."""
-    directory = Path(processes.gather(str(run_directory(request, encoder)))[0])
-    if request.resume:
-        if request.output is None:
-            raise UserError("--resume needs the run to continue", where="--output", hint="--output RUN --resume")
-        if not (directory / "record.json").is_file():
-            raise UserError("there is no run to continue", where=str(directory), hint="train without --resume")
-        return directory
+def _together(processes: ProcessGroup, act: Callable[[], None]) -> None:
+    """`act` in the main process; a UserError of it is raised in every one."""
     problem: UserError | None = None
     if processes.main:
-        problem = _not_free(directory, request.force)
+        try:
+            act()
+        except UserError as error:
+            problem = error
     problem = processes.gather(problem)[0]
     if problem is not None:
         raise problem
-    return directory
-
-
-def _not_free(directory: Path, force: bool) -> UserError | None:
-    """Why `directory` cannot be a new run's; None where it can. Nothing is made or removed yet."""
-    where = str(directory)
-    try:
-        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-            if not directory.is_dir() or not (directory / "record.json").is_file():
-                return UserError("exists already and is not a run of clue's", where=where, hint="give another --output")
-            if not force:
-                return UserError(
-                    "there is a run already", where=where, hint="--resume continues it, --force replaces it"
-                )
-        check_output_directory(directory, force=force)
-    except OSError as error:
-        return UserError(f"cannot be written: {error.strerror or error}", where=where, hint="give another --output")
-    except UserError as error:
-        return error
-    return None
-
-
-@contextmanager
-def _nothing_left_behind(directory: Path, resume: bool, processes: ProcessGroup) -> Iterator[None]:
-    """Where the block fails, take a new run's directory away again, with the parents that were made for it."""
-    stood = {parent for parent in (directory, *directory.parents) if parent.exists()}
-    try:
-        yield
-    except BaseException:
-        if processes.main and not resume and directory not in stood:
-            shutil.rmtree(directory, ignore_errors=True)
-            for parent in directory.parents:
-                if parent in stood:
-                    break
-                with suppress(OSError):
-                    parent.rmdir()
-        raise
 
 
 def balanced_weights(task: Task, examples: Sequence[Example]) -> list[float]:

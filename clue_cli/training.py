@@ -13,7 +13,7 @@ import math
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,6 +101,8 @@ class Training:
     record: Record
     processes: ProcessGroup
     signature: dict[str, Any]
+    release: Callable[[], None]
+    """Lets go of the directory, which no other training writes to before."""
     masters: dict[nn.Parameter, Tensor] = field(default_factory=dict)
     save_seconds: float = 600.0
     progress: Progress = field(default_factory=Progress)

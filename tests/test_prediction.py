@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from clue_cli import prediction
 from clue_cli.contract import Answering, Example, Feature, Limits, Prediction, Tally
 from clue_cli.errors import RowError, RunError, UserError, Where
-from clue_cli.pipeline import Processes, read_ahead
+from clue_cli.pipeline import Processes, Workers, read_ahead
 from clue_cli.prediction import Predictor, token_batches
 
 WINDOW = 8
@@ -390,3 +390,31 @@ def test_a_file_is_no_run(tmp_path: Any) -> None:
     (tmp_path / "run").write_text("x")
     with pytest.raises(UserError, match="this is a file"):
         Predictor.load(tmp_path / "run")
+
+
+def test_workers_that_overlap_give_back_the_threads_of_before() -> None:
+    def in_a_thread() -> int:
+        """How many threads workers take that a new thread begins."""
+        found: list[int] = []
+
+        def begin() -> None:
+            with Workers("cpu") as workers:
+                assert list(workers.map(lambda batch: [torch.get_num_threads()], [[1]])) == [[1]]
+                found.append(workers._count)
+
+        thread = threading.Thread(target=begin)
+        thread.start()
+        thread.join()
+        return found[0]
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with Workers("cpu") as workers:
+            list(workers.map(lambda batch: batch, [[1], [2], [3]]))
+            assert in_a_thread() == 3
+            assert in_a_thread() == 3
+        assert in_a_thread() == 3
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
