@@ -128,12 +128,6 @@ class Stepper:
             fused = all(m.device.type in ("cpu", "cuda", "mps") and m.dtype == torch.float32 for m in self.masters)
             return torch.optim.AdamW(groups, fused=fused)
         if self.recipe.optimizer == "adafactor":
-            if self.recipe.weight_decay:
-                raise UserError(
-                    "AdaFactor as the reference baselines use it has no weight decay",
-                    where="--weight-decay",
-                    hint="give --weight-decay 0, or --recipe clue-bert4keras, which sets it",
-                )
             for group in groups:
                 del group["weight_decay"]
             return AdaFactor(groups)

@@ -16,7 +16,7 @@ from clue_cli.continuation import continued, signature
 from clue_cli.contract import Example, Recipe, Tally
 from clue_cli.drawing import drawn
 from clue_cli.errors import ClueError, UserError
-from clue_cli.recipe_check import check_recipe
+from clue_cli.recipe_check import check_recipe, with_optimizer
 from clue_cli.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -75,7 +75,9 @@ class ResolvedRecipe(NamedTuple):
 
 def resolved_recipe(request: TrainRequest, size: str) -> ResolvedRecipe:
     """The recipe of a request for an encoder size. UserError for bad values."""
-    base, origins = request.task.recipe_for(request.head, size, request.recipe)
+    named = request.task.recipe_for(request.head, size, request.recipe)
+    optimizer = request.options.get("optimizer", named[0].optimizer)
+    base, origins = with_optimizer(optimizer, *named, request.task.recipe_for(request.head, size))
     recipe = base.updated(request.options)
     check_recipe(recipe)
     return ResolvedRecipe(recipe, {**origins, **dict.fromkeys(request.options, "option")}, base)

@@ -12,7 +12,8 @@ All passages of a line share its candidates (ten), and no two blanks of a line h
 for the whole line at once, about six points above choosing one by one (kexue.fm/archives/8739).
 
 The official files were not at hand when this was written: form and names are those that CLUE's README, its loaders
-and CLUE-bert4keras agree on, and no hash is known.
+and CLUE-bert4keras agree on, and no hash is known. Not offered: RoFormerV2's code has the candidate between the two
+sides, `[CLS] left [SEP] candidate [SEP] right [SEP]`, and other blanks as five underscores.
 """
 
 from tasks.families.cloze import Cloze

@@ -9,8 +9,8 @@ Oddities: one entity of train holds two others, all other gold is flat. The READ
 data write `goverment`; the data and the official scorer have `government`, and so has this task.
 Metrics: the official one is macro F1 over types of entity strings; micro F1 over exact spans is what most code on
 GitHub reports on dev. They are different numbers under different ids.
-Different from the reference: with --recipe clue-bert4keras --head globalpointer the head keeps its biases, which the
-reference's GlobalPointer has not.
+Different from the reference: --recipe clue-bert4keras does not choose the head, which is GlobalPointer there (give
+--head globalpointer; ours keeps its biases) and Efficient GlobalPointer, the default here, in RoFormerV2's code.
 """
 
 from tasks.families.entities import Entities

@@ -8,7 +8,7 @@ train 1,244, dev 304, test 2,574 rows (`test.json`, version 1.1; `test1.0.json` 
 
 Both spans are marked in the text as CLUE-bert4keras does: the noun `_小明_`, the pronoun `[他]`. Oddities: the pronoun
 comes first in 464 rows of `test.json` and nowhere else; `idx` repeats; with so few rows, scores of several seeds differ
-by points.
+by points. Not offered: RoFormerV2's code marks both spans alike, `[[ ]]`.
 """
 
 from dataclasses import dataclass

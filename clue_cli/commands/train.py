@@ -49,7 +49,12 @@ MaxLength = Annotated[
 Overlap = Annotated[
     int | None, typer.Option(metavar="N", rich_help_panel=T, help="Tokens that neighbouring windows share.")
 ]
-Optimizer = Annotated[str | None, typer.Option(metavar="NAME", rich_help_panel=T, help="adamw or adafactor.")]
+Optimizer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", rich_help_panel=T, help="adamw or adafactor; rate, decay, warm-up and clipping follow it."
+    ),
+]
 WeightDecay = Annotated[
     float | None, typer.Option(metavar="X", rich_help_panel=T, help="AdamW's, not on biases and norms.")
 ]

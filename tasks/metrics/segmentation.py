@@ -122,9 +122,9 @@ _AFTER: list[tuple[re.Pattern[str], str]] = [
 def english_words(run: str) -> list[str]:
     """The words and marks of a run without Chinese characters, in lower case, as `nltk.word_tokenize` gives them.
 
-    Covers what is left after `CMRC_DELETED` is gone: no hyphens, colons, back quotes, “ or ”. Equal to NLTK 3.9's
-    `NLTKWordTokenizer` sentence by sentence; the sentences, which NLTK finds with a trained model, are what `sentences`
-    says.
+    Covers what is left after `CMRC_DELETED` is gone: no hyphens, colons, back quotes, “ or ”. Equal to the
+    `NLTKWordTokenizer` of NLTK 3.9.2 sentence by sentence; the sentences, which NLTK finds with a trained model, are
+    what `sentences` says. From 3.9.3 on NLTK cuts dashes (U+2012 to U+2015) apart, as no published figure has them.
     """
     words: list[str] = []
     for sentence in sentences(run):

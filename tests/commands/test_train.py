@@ -92,6 +92,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["--dropout", "1.5"], "--dropout: must be in [0, 1)"),
     (["--optimizer", "adamv"], "did you mean adamw"),
     (["--optimizer", "adafactor", "--weight-decay", "0.1"], "--weight-decay: AdaFactor"),
+    (["--optimizer", "adafactor", "--warmup", "0.1"], "--warmup: AdaFactor"),
     (["--pooling", "max"], "--pooling"),
     (["--device", "gpu"], "--device"),
     (["--precision", "fp16"], "--precision"),

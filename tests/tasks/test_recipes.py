@@ -9,8 +9,11 @@ import pytest
 
 from clue_cli.contract import Recipe
 from clue_cli.errors import UserError
+from clue_cli.recipe_check import with_optimizer
 from clue_cli.registry import find_task, tasks
 from tasks.families.classification import TextClassification
+
+FACTORED = {"learning_rate": 5e-4, "weight_decay": 0.0, "warmup": 0.0, "clip": 0.0}
 
 
 class Reviews(TextClassification):
@@ -118,3 +121,22 @@ def test_own_labels_leave_nothing_official() -> None:
     for labels, says in ((["是"], "at least 2"), (["是", "是"], "listed twice")):
         with pytest.raises(UserError, match=says):
             find_task("ocnli").with_labels(labels)
+
+
+def test_rate_decay_warm_up_and_clipping_follow_the_optimizer() -> None:
+    task = reviews(
+        recipe={"learning_rate": 3e-5}, named_recipes={"old": {"optimizer": "adafactor", **FACTORED, "epochs": 9}}
+    )
+    plain, named = task.recipe_for("one", "small"), task.recipe_for("one", "small", "old")
+
+    recipe, origins = with_optimizer("adafactor", *plain, plain)
+    assert recipe == plain[0].updated(FACTORED)
+    assert {name for name, origin in origins.items() if origin == "optimizer adafactor"} == FACTORED.keys()
+
+    recipe, origins = with_optimizer("adamw", *named, plain)
+    assert recipe == named[0].updated({name: getattr(plain[0], name) for name in FACTORED})
+    assert (recipe.learning_rate, recipe.epochs) == (3e-5, 9)
+    assert (origins["learning_rate"], origins["epochs"]) == ("task reviews", "recipe old")
+
+    assert with_optimizer("adamw", *plain, plain) == plain
+    assert with_optimizer("adafactor", *named, plain) == named
