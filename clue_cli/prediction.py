@@ -182,8 +182,10 @@ class Predictor:
         An item is a text, a tuple of texts (a pair), or a mapping of the task's own fields. UserError names the first
         bad item by its index.
         """
-        if isinstance(items, (str, Mapping)) or not isinstance(items, Iterable):
-            hint = "predict([row])" if isinstance(items, Mapping) else "predict([text])"
+        table = hasattr(items, "columns")  # pandas and its like, of which iterating gives the columns' names
+        if isinstance(items, (str, Mapping)) or not isinstance(items, Iterable) or table:
+            one = "predict([row])" if isinstance(items, Mapping) else "predict([text])"
+            hint = 'predict(frame.to_dict("records"))' if table else one
             raise UserError("predict takes a list of items", hint=hint)
         options = self.answering(threshold=threshold, top_k=top_k)
         stream = self.examples((self._example(item, index) for index, item in enumerate(items)), options)

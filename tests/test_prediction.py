@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import pandas
 import pytest
 import torch
 from hypothesis import given, settings
@@ -360,6 +361,8 @@ def test_predict_names_the_bad_item(item: Any) -> None:
 
 @pytest.mark.parametrize("items", ["天", {"text": "天"}])
 def test_predict_wants_a_list(items: Any) -> None:
+    with pytest.raises(UserError, match="to_dict"):
+        predictor().predict(pandas.DataFrame({"text": ["a", "b"]}))
     with pytest.raises(UserError, match="list"):
         predictor().predict(items)
 

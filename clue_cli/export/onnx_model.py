@@ -38,7 +38,7 @@ class OnnxModel(BaseModel):
         text_encoder: HFTextEncoder,
         head: Head,
         hidden_size: int,
-        session: Any,
+        graph: Path,
         precision: str = "float32",
     ) -> None:
         self.task, self.settings, self.text_encoder, self.head = task, settings, text_encoder, head.eval()
@@ -46,10 +46,10 @@ class OnnxModel(BaseModel):
         self.device = torch.device("cpu")
         self.precision = precision
         self.hidden_size = hidden_size
-        self.session = session
-        self._inputs = [one.name for one in session.get_inputs()]
+        self.graph, self.session = graph, open_session(graph)
+        self._inputs = [one.name for one in self.session.get_inputs()]
         self._form = _form(head, hidden_size)
-        outputs = session.get_outputs()
+        outputs = self.session.get_outputs()
         self.length_axes = {one.name: [i for i, size in enumerate(one.shape) if size == LENGTH] for one in outputs}
         if [one.name for one in outputs] != list(named(self._form)):
             raise UserError(f"the graph's outputs are not the scores of the head {settings.head}", where=GRAPH)
@@ -67,11 +67,18 @@ class OnnxModel(BaseModel):
         if origin is None or not isinstance(document.get("hidden_size"), int):
             raise UserError("not an export of clue's", where=str(directory / SETTINGS))
         _check_wanted(device, precision, origin.precision)
-        session = open_session(directory / GRAPH)
         with torch.random.fork_rng(devices=[]):  # its random start is not part of anybody's sequence
             head = load_head(task, settings.head, document["hidden_size"], config, directory)
         text_encoder = HFTextEncoder.load(directory / "encoder")
-        return cls(task, settings, text_encoder, head, document["hidden_size"], session, origin.precision)
+        return cls(task, settings, text_encoder, head, document["hidden_size"], directory / GRAPH, origin.precision)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the session, which does not leave its process: a copy opens the graph anew."""
+        return {name: value for name, value in self.__dict__.items() if name != "session"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.session = open_session(self.graph)
 
     def output(self, batch: Mapping[str, Tensor]) -> HeadOutput:
         """The head's scores for a batch; they share the memory that onnxruntime filled."""

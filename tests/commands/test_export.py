@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ from clue_cli.export import exporting, graph
 from clue_cli.export import packages as packages_module
 from clue_cli.export.check import TOLERANCE, _gaps, candidate_scores, compare, relative_gap
 from clue_cli.export.graph import GRAPH, write_graph
-from clue_cli.export.onnx_model import OnnxModel, open_session
+from clue_cli.export.onnx_model import OnnxModel
 from clue_cli.export.packages import MAKING
 from clue_cli.main import run
 from clue_cli.model import Model
@@ -176,8 +177,8 @@ def test_every_head_gives_the_same_scores_and_answers(
         monkeypatch.setattr(graph, "LARGE", 0)
     ours = _flat_model(name, head, tiny_encoder)
     write_graph(ours, tmp_path / GRAPH)
-    session = open_session(tmp_path / GRAPH)
-    theirs = OnnxModel(ours.task, ours.settings, ours.text_encoder, ours.head, 32, session)
+    theirs = OnnxModel(ours.task, ours.settings, ours.text_encoder, ours.head, 32, tmp_path / GRAPH)
+    session = theirs.session
     assert all(one.shape == ["batch", "length"] for one in session.get_inputs())
     # Nothing of the size of all spans of all types leaves the graph.
     assert all(axes in ([], [1], [2], [1, 2]) for axes in theirs.length_axes.values())
@@ -368,6 +369,13 @@ def test_a_decoder_that_is_not_the_runs_is_no_tie(ner: Made, exported: Path) -> 
     assert found.differing
     assert found.wrong
     assert found.ties == 0
+
+
+def test_a_copy_in_another_process_answers_alike(ner: Made, exported: Path) -> None:
+    predictor = clue_cli.load(exported)
+    again = pickle.loads(pickle.dumps(predictor))
+    texts = ["浙商银行的叶老桂说", "北京"]
+    assert again.predict(texts) == predictor.predict(texts)
 
 
 def test_answers_that_only_rounding_decides_are_ties(tiny_encoder: Path, exported: Path) -> None:
