@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,7 +21,7 @@ from clue_cli.model_settings import read_settings
 from clue_cli.record import Record
 from clue_cli.registry import restore_task
 from clue_cli.scoring import by_cluster, make_metric
-from clue_cli.significance import Paired, compare, figure_of, holm, seeds_needed
+from clue_cli.significance import Paired, compare, figure_of, holm, seeds_needed, welch
 from clue_cli.task import Task
 
 
@@ -94,14 +93,15 @@ class Pair:
 class Seeds:
     """Two groups of runs (`--seeds`) compared by the figures of their seeds, in [0, 1]: Welch's t-test.
 
-    `needed` is the runs of each that would show the difference with 80 % power; None where there is none.
+    `needed` is the runs of each that would show the difference with 80 % power; None where there is none. Neither is
+    known (None) where no run differs from the others of its group: without a spread there is no test.
     """
 
     first: str
     second: str
     first_figures: list[float]
     second_figures: list[float]
-    p: float
+    p: float | None
     needed: int | None
 
 
@@ -280,11 +280,5 @@ def _letter(number: int) -> str:
 
 
 def _welch(one: tuple[str, list[float]], other: tuple[str, list[float]]) -> Seeds:
-    from scipy.stats import ttest_ind
-
     (first, ours), (second, theirs) = one, other
-    if statistics.pvariance(ours) == statistics.pvariance(theirs) == 0.0:
-        p = 1.0 if ours[0] == theirs[0] else 0.0
-    else:
-        p = float(ttest_ind(ours, theirs, equal_var=False).pvalue)
-    return Seeds(first, second, ours, theirs, p, seeds_needed(ours, theirs))
+    return Seeds(first, second, ours, theirs, welch(ours, theirs), seeds_needed(ours, theirs))

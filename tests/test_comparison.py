@@ -209,3 +209,14 @@ def test_answers_are_said_once_and_without_figures(value: Any, said: str) -> Non
 def test_one_run_alone_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["compare", str(make_run(tmp_path / "a", "0101010101"))]) == 2
     assert "two or more" in capsys.readouterr().err
+
+
+def test_groups_without_a_spread_are_not_tested(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = (("g", "0101010101"), ("g", "0101010101"), ("h", "1111111111"), ("h", "0000000000"))
+    runs = [str(make_run(tmp_path / str(i), s, seed=i, group=group)) for i, (group, s) in enumerate(said)]
+    (seeds,) = document(capsys, *runs)["seeds"]
+    assert (seeds["p"], seeds["needed"]) == (None, None)
+    assert run(["compare", *runs, "--resamples", "100", "--examples", "0"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "100.00" in shown
+    assert "50.00, no spread, so no test." in shown

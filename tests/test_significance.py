@@ -148,11 +148,48 @@ def test_the_items_asked_for_find_the_difference_four_times_in_five() -> None:
 
 
 def test_seeds_needed_grow_with_the_spread() -> None:
-    assert s.seeds_needed([0.5, 0.52], [0.5, 0.52]) is None
     few, many = s.seeds_needed([0.70, 0.71], [0.60, 0.61]), s.seeds_needed([0.70, 0.74], [0.68, 0.72])
     assert few == 2
     assert many is not None
     assert many > 10
+
+
+def pilot(difference: float, *deviations: float) -> list[list[float]]:
+    """Two runs of each system with exactly this difference of the means and these deviations."""
+    return [[m - d / 2**0.5, m + d / 2**0.5] for m, d in zip((difference, 0.0), deviations, strict=True)]
+
+
+@pytest.mark.parametrize("difference", [0.05, 0.3, 1.0, 2.0, 3.0, 5.5])
+def test_seeds_needed_agree_with_statsmodels(difference: float) -> None:
+    power = pytest.importorskip("statsmodels.stats.power", reason="statsmodels is not installed").TTestIndPower()
+    expected = power.solve_power(difference, alpha=0.05, power=0.8)
+    assert s.seeds_needed(*pilot(difference, 1.0, 1.0)) == pytest.approx(np.ceil(expected), rel=1e-3)
+
+
+@pytest.mark.parametrize(("difference", "other", "expected"), [(3.0, 1.0, 4), (1.0, 0.2, 11), (6.4, 0.0, 3)])
+def test_the_seeds_asked_for_find_the_difference_four_times_in_five(
+    difference: float, other: float, expected: int
+) -> None:
+    needed = s.seeds_needed(*pilot(difference, 1.0, other))
+    assert needed == expected
+    random = np.random.default_rng(7)
+    shares = []
+    for runs in (expected - 1, expected):
+        noise = random.normal(size=(2, runs, 4000)) * np.array([1.0, other])[:, None, None]
+        error = np.sqrt(noise.var(axis=1, ddof=1).sum(0) / runs)
+        freedom = (runs - 1) * noise.var(axis=1, ddof=1).sum(0) ** 2 / (noise.var(axis=1, ddof=1) ** 2).sum(0)
+        value = (noise[0].mean(0) - noise[1].mean(0) + difference) / error
+        shares.append(float((np.abs(value) > stats.t.ppf(0.975, freedom)).mean()))
+    assert shares[0] < 0.81
+    assert shares[1] > 0.78
+
+
+def test_without_a_spread_there_is_no_test_of_seeds() -> None:
+    for second in ([0.5, 0.5], [0.1, 0.1]):
+        assert (s.welch([0.1, 0.1], second), s.seeds_needed([0.1, 0.1], second)) == (None, None)
+    assert s.seeds_needed([0.5, 0.52], [0.52, 0.5]) is None
+    ours, theirs = [0.1, 0.15, 0.12], [0.11, 0.2]
+    assert s.welch(ours, theirs) == pytest.approx(stats.ttest_ind(ours, theirs, equal_var=False).pvalue)
 
 
 def test_compare_chooses_the_test_by_what_an_item_is() -> None:

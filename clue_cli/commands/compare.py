@@ -103,10 +103,10 @@ def _p(value: float) -> str:
 def _show_seeds(found: Comparison) -> None:
     for seeds in found.seeds:
         means = [sum(figures) / len(figures) for figures in (seeds.first_figures, seeds.second_figures)]
-        needed = "" if seeds.needed is None else f"; {seeds.needed} seeds of each would show it four times in five"
+        test = "no spread, so no test" if seeds.p is None else f"Welch's t-test p {_p(seeds.p)}"
+        needed = "" if seeds.needed is None else f"; {seeds.needed:,} seeds of each would show it four times in five"
         console.result(
-            f"Over seeds: {seeds.first} {100 * means[0]:.2f}, {seeds.second} {100 * means[1]:.2f}, "
-            f"Welch's t-test p {_p(seeds.p)}{needed}."
+            f"Over seeds: {seeds.first} {100 * means[0]:.2f}, {seeds.second} {100 * means[1]:.2f}, {test}{needed}."
         )
 
 
