@@ -124,12 +124,13 @@ class Evaluation:
     saved: bool = False
 
     def by_length(self) -> list[Slice]:
-        """The ranking metric by length of the text in characters; empty slices left out."""
+        """The ranking metric by length of the text in characters; slices without a labelled example are left out."""
+        labelled = [pair for pair in self.result.pairs if pair[0].gold is not None]
         found = []
         for low, end in zip(LENGTHS, (*LENGTHS[1:], None), strict=True):
             pairs = [
                 pair
-                for pair in self.result.pairs
+                for pair in labelled
                 if (size := sum(map(len, pair[0].texts))) >= low and (end is None or size < end)
             ]
             if pairs:

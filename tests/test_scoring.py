@@ -15,8 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clue_cli import scoring
-from clue_cli.contract import Counts, Example, Prediction, Span
+from clue_cli.contract import Counts, Example, Prediction, Span, Tally
 from clue_cli.errors import UserError, Where
+from clue_cli.evaluation import DevResult, Evaluation, Slice
+from clue_cli.record import DataInfo
+from clue_cli.registry import find_task
 from tasks.cluener import TASK as CLUENER
 from tasks.metrics.classification import Accuracy
 from tasks.metrics.entities import CluenerOfficial, SpanMicroF1
@@ -42,6 +45,14 @@ def test_a_score_says_everything_about_its_figure() -> None:
     assert [entry["label"] for entry in score.per_label] == list(LABELS)
     assert score.notes == []
     assert json.loads(json.dumps(score.as_dict(), allow_nan=False))["figures"]["accuracy"] == 1 / 3
+
+
+def test_lengths_without_a_labelled_row_are_no_slice() -> None:
+    rows = [("0", 3), ("1", 14), (None, 15), (None, 600), ("1", 40), (None, 60)]
+    pairs = [(row(i, gold, "x" * size), Prediction("1")) for i, (gold, size) in enumerate(rows)]
+    result = DevResult(find_task("afqmc"), pairs, {}, Tally())
+    found = Evaluation(result, DataInfo([], False, {}, {}), "accuracy", "test")
+    assert found.by_length() == [Slice(0, 14, 2, 0.5), Slice(32, 40, 1, 1.0)]
 
 
 @given(st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(LABELS)), min_size=2, max_size=40))
