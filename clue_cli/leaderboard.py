@@ -143,17 +143,18 @@ class Leaderboard:
         return mine >= max(rivals)
 
     def is_near_best(self, row: Row, column: Column) -> bool:
-        """Whether a figure cannot be told from the best comparable one of its column.
+        """Whether a figure cannot be told from the best of the figures in its column that have its marks.
 
         The two errors are those of `Cell.uncertainty`; a difference under 1.96 times their root of squares is not
         significant. Rows are taken as independent though they answer the same items, so that the mark stands too often
         rather than too rarely; `clue compare` pairs the items. False for the best itself and where an error is unknown.
         """
-        best = next((r for r in self.rows if self.is_best(r, column)), None)
+        marks = _marks(row, column)
+        best = next((r for r in self.rows if _marks(r, column) == marks and self.is_best(r, column)), None)
         if best is None or row.published or column not in row.cells or self.is_best(row, column):
             return False
         ours, theirs = row.cells[column], best.cells[column]
-        if _marks(row, column) != _marks(best, column) or ours.uncertainty is None or theirs.uncertainty is None:
+        if ours.uncertainty is None or theirs.uncertainty is None:
             return False
         return theirs.score - ours.score < 1.96 * math.hypot(ours.uncertainty, theirs.uncertainty)
 

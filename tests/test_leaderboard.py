@@ -571,6 +571,17 @@ def test_figures_that_cannot_be_told_from_the_best_are_marked() -> None:
     assert "≈" in as_html(board)
 
 
+def test_each_group_of_comparable_figures_has_its_own_best() -> None:
+    def one(encoder: str, figure: float, limit: int) -> Any:
+        result = make_result(figure=figure, errors={"accuracy": 0.01})
+        return make_record(encoder=encoder, limit=limit, results=[result])
+
+    board = table([one("a", 0.60, 5), one("b", 0.59, 5), one("c", 0.70, 9), one("d", 0.69, 9), one("e", 0.5, 9)])
+    column = Column("tnews", "accuracy")
+    assert {row.encoder for row in board.rows if board.is_best(row, column)} == {"a", "c"}
+    assert {row.encoder for row in board.rows if board.is_near_best(row, column)} == {"b", "d"}
+
+
 def test_the_spread_over_seeds_widens_what_cannot_be_told_apart() -> None:
     def seeds(encoder: str, figures: list[float]) -> list[Any]:
         return [
