@@ -261,16 +261,20 @@ def disagreements(
 
 
 def _by_seeds(scored: Sequence[Scored], figures: Sequence[float]) -> list[Seeds]:
-    """Groups of two or more of the runs, compared by the spread of their seeds."""
-    groups: dict[str, list[tuple[Record, float]]] = {}
-    for some, figure in zip(scored, figures, strict=True):
+    """Groups of two or more of the runs, compared by the spread of their seeds.
+
+    The letters of the runs stand in a group's name: encoder and head may be those of other groups too.
+    """
+    groups: dict[str, list[int]] = {}
+    for i, some in enumerate(scored):
         if some.record.group is not None:
-            groups.setdefault(some.record.group, []).append((some.record, figure))
-    systems = [
-        (f"{runs[0][0].encoder.name} {runs[0][0].head} ({len(runs)} seeds)", [figure for _, figure in runs])
-        for runs in groups.values()
-        if len(runs) > 1
-    ]
+            groups.setdefault(some.record.group, []).append(i)
+    systems = []
+    for members in groups.values():
+        if len(members) > 1:
+            record, letters = scored[members[0]].record, "+".join(map(_letter, members))
+            name = f"{letters} {record.encoder.name} {record.head} ({len(members)} seeds)"
+            systems.append((name, [figures[i] for i in members]))
     return [_welch(one, other) for one, other in itertools.combinations(systems, 2)]
 
 

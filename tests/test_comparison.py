@@ -127,6 +127,8 @@ def test_groups_of_seeds_are_compared_by_their_spread(tmp_path: Path, capsys: py
     )
     runs = [str(make_run(tmp_path / str(i), s, seed=i, group=group)) for i, (group, s) in enumerate(said)]
     (seeds,) = document(capsys, *runs)["seeds"]
+    assert seeds["first"] == "A+B mini-zh linear (2 seeds)"
+    assert seeds["second"] == "C+D mini-zh linear (2 seeds)"
     assert seeds["first_figures"] == pytest.approx([1.0, 0.9])
     assert seeds["second_figures"] == pytest.approx([0.5, 0.6])
     assert seeds["p"] < 0.05
