@@ -165,16 +165,17 @@ def build(
     *,
     published: str = "main",
     families: Mapping[str, str] | None = None,
+    splits: Iterable[str] = (),
     skipped: Sequence[tuple[str, str]] = (),
 ) -> Leaderboard:
     """The table of `records`; `published` is none, main or all.
 
-    families: task -> family, of tasks that may have no record. UserError for a filter that names what neither the
-    records nor the published figures have.
+    families: task -> family, of tasks that may have no record; splits: those of such tasks. UserError for a filter that
+    names what neither they nor records nor published figures have.
     """
     others = [] if published == "none" else references()
     families = {**(families or {}), **{record.task.name: record.task.family for record in records}}
-    check_filters(filters, records, references(), families)
+    check_filters(filters, records, references(), families, splits)
     left_out: Counter[str] = Counter()
     rows = _own_rows(records, filters, left_out)
     columns = list(dict.fromkeys(column for row in rows for column in row.cells))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from clue_cli.errors import UserError, did_you_mean
@@ -45,15 +45,22 @@ class Filters:
 
 
 def check_filters(
-    filters: Filters, records: Sequence[Record], published: Sequence[Reference], families: Mapping[str, str]
+    filters: Filters,
+    records: Sequence[Record],
+    published: Sequence[Reference],
+    families: Mapping[str, str],
+    splits: Iterable[str] = (),
 ) -> None:
-    """Refuse (UserError) names that nothing has: an empty table would not say why it is empty."""
+    """Refuse (UserError) names that nothing has: an empty table would not say why it is empty.
+
+    splits: those that exist beside the splits of records and published figures.
+    """
     known = {
         "task": {r.task.name for r in records} | {p.task for p in published} | set(families),
         "metric": {m for r in records for m in r.metrics} | {p.metric for p in published},
         "split": {s.split for r in records for s in r.results}
         | {p.split for p in published if p.split != "unknown"}
-        | {"dev", "test"},
+        | {"dev", "test", *splits},
     }
     wishes = {"task": filters.tasks, "metric": filters.metrics, "split": (filters.split,)}
     for what, names in wishes.items():

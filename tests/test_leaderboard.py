@@ -556,6 +556,18 @@ def test_wrong_requests(run: Any, arguments: list[str], words: str) -> None:
     assert words in str(result.exception)
 
 
+def test_a_split_without_a_figure_is_known_and_the_hint_says_what_would_show_one(run: Any, tmp_path: Path) -> None:
+    make_record().save(tmp_path / "older")
+    for split, hint in (("test1.1", "widen --task"), ("test1.0", "--references all, or widen --task")):
+        error = run(tmp_path, "--split", split).exception
+        assert "no run and no published figure fits" in str(error)
+        assert error.hint.startswith(hint)
+    assert run(tmp_path, "--split", "test1.0", "--references", "all").exit_code == 0
+    make_record(split="test1.1").save(tmp_path / "newer")
+    assert "50.00" in run(tmp_path, "--split", "test1.1").output
+    assert "unknown split" in str(run(tmp_path, "--split", "test1.2").exception)
+
+
 def test_figures_that_cannot_be_told_from_the_best_are_marked() -> None:
     def one(encoder: str, figure: float, error: float, **more: Any) -> Any:
         return make_record(encoder=encoder, results=[make_result(figure=figure, errors={"accuracy": error})], **more)

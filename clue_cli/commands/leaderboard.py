@@ -79,10 +79,18 @@ def leaderboard_command(
     for _, reason in skipped:
         console.warn(f"left out: {reason}")
     wishes = (tuple(task or ()), tuple(encoder or ()), tuple(head or ()), tuple(metric or ()))
+    filters = Filters(*wishes, split=split)
     families = {name: known.family for name, known in tasks().items()}
-    board = build(records, Filters(*wishes, split=split), published=references, families=families, skipped=skipped)
+    splits = {name for known in tasks().values() for name in known.files}
+
+    def table(published: str) -> Leaderboard:
+        return build(records, filters, published=published, families=families, splits=splits, skipped=skipped)
+
+    board = table(references)
     if not board.rows and not board.references:
         hint = "widen --task, --encoder, --head, --metric or --split"
+        if references == "main" and table("all").references:
+            hint = f"--references all, or {hint}"
         raise UserError("no run and no published figure fits", hint=hint)
     _show(board, form, output)
 
