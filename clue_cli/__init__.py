@@ -7,10 +7,12 @@ clue_cli.load("runs/tnews/...").predict(["今天股市大涨"])
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING
 
+# That of `typing`, not imported: what this file imports, a Ctrl-C would end with a traceback (see `__main__`).
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from clue_cli.prediction import Predictor
 
 __all__ = ["load"]

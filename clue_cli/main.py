@@ -104,6 +104,8 @@ def main(arguments: list[str] | None = None) -> None:
 class Terminated(KeyboardInterrupt):
     """SIGTERM: the program leaves as after Ctrl-C, and says 143."""
 
+    exit_status = 143
+
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     signal.signal(number, signal.SIG_DFL)  # a second one ends it at once
@@ -120,7 +122,7 @@ def run(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
     except KeyboardInterrupt as error:
         sys.stderr.write("interrupted\n")
-        return 143 if isinstance(error, Terminated) else 130
+        return int(getattr(error, "exit_status", 130))
     except BrokenPipeError:
         # The reader (head, less) has gone: nothing is wrong, and nothing more can be said to it.
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123

@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,34 @@ def test_an_interruption_is_one_line_and_a_status(number: signal.Signals, status
     _, told = started.communicate()
     assert started.returncode == status
     assert told == "interrupted\n"
+
+
+EARLY = """
+import sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            {interruption}
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
+@pytest.mark.parametrize("interruption", ["raise KeyboardInterrupt", "exec('raise KeyboardInterrupt')"])
+def test_an_interruption_while_the_program_is_imported_is_no_traceback(interruption: str, tmp_path: Path) -> None:
+    """Inside exec() too, after which Python would die of the signal."""
+    (tmp_path / "sitecustomize.py").write_text(EARLY.format(interruption=interruption), encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    command = [sys.executable, "-m", "clue_cli", "list"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
+def test_the_installed_command_is_the_guarded_one() -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    assert scripts == {"clue": "clue_cli.__main__:main"}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes of Unix")
