@@ -16,6 +16,7 @@ from clue_cli.continuation import continued, signature
 from clue_cli.contract import Example, Recipe, Tally
 from clue_cli.drawing import drawn
 from clue_cli.errors import ClueError, UserError
+from clue_cli.interruption import Interrupted
 from clue_cli.recipe_check import check_recipe, with_optimizer
 from clue_cli.run_directory import RunDirectory
 
@@ -202,36 +203,41 @@ def train(request: TrainRequest) -> tuple[Path, Record]:
     """Train one run to its end. The record says how it ended, whatever happens."""
     training = prepare(request)
     try:
-        _announce(training, request)
-        _to_the_end(training, keep_checkpoint=request.keep_checkpoint)
+        _to_the_end(training, request)
     finally:
         training.release()
     return training.directory, training.record
 
 
-def _to_the_end(training: Training, *, keep_checkpoint: bool) -> None:
+def _to_the_end(training: Training, request: TrainRequest) -> None:
     from clue_cli.environment import peak_gpu_memory, peak_memory
-    from clue_cli.interruption import Interrupted
 
     record = training.record
     try:
+        _announce(training, request)
         training.run()
+    except KeyboardInterrupt as error:  # before the loop listens to it, or a second Ctrl-C
+        stopped = Interrupted(getattr(error, "exit_status", 130) - 128, training.directory)
+        _keep_end(training, "interrupted", stopped)
+        raise stopped from error
     except BaseException as error:
-        stopped = isinstance(error, (Interrupted, KeyboardInterrupt))
-        record.end(
-            "interrupted" if stopped else "failed", error if isinstance(error, ClueError) else type(error).__name__
-        )
-        if training.processes.main and training.directory.is_dir():
-            _try_to_save(record, training.directory)
+        _keep_end(training, "interrupted" if isinstance(error, Interrupted) else "failed", error)
         raise
     record.timing.peak_memory = peak_memory()
     record.timing.peak_gpu_memory = peak_gpu_memory(training.model.device)
     record.end("finished")
     if training.processes.main:
         record.save(training.directory)
-        if not keep_checkpoint:
+        if not request.keep_checkpoint:
             training.drop_checkpoint()
     training.processes.wait()
+
+
+def _keep_end(training: Training, status: str, error: BaseException) -> None:
+    """Write into the record how a training ended that did not finish."""
+    training.record.end(status, error if isinstance(error, ClueError) else type(error).__name__)
+    if training.processes.main and training.directory.is_dir():
+        _try_to_save(training.record, training.directory)
 
 
 def _announce(training: Training, request: TrainRequest) -> None:

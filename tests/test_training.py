@@ -23,6 +23,7 @@ from clue_cli.errors import RunError, UserError
 from clue_cli.evaluation import evaluate_run
 from clue_cli.gradients import Gradients
 from clue_cli.interruption import Interrupted
+from clue_cli.main import Terminated
 from clue_cli.model import Model
 from clue_cli.record import Record
 from clue_cli.registry import find_task
@@ -264,9 +265,24 @@ def test_a_second_ctrl_c_stops_at_once(tiny_encoder: Path, tmp_path: Path, monke
         done.append(1)
 
     monkeypatch.setattr(Training, "_step", step)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match="the run is resumable"):
         train(request("tnews", tiny_encoder, tmp_path / "run"))
     assert (done, Record.load(tmp_path / "run").status) == ([], "interrupted")
+
+
+@pytest.mark.parametrize(("kind", "status"), [(KeyboardInterrupt, 130), (Terminated, 143)])
+def test_a_signal_before_the_first_step_leaves_a_run_that_says_so(
+    kind: type[KeyboardInterrupt], status: int, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the first checkpoint, before the loop listens to signals."""
+
+    def announce(*_: object) -> None:
+        raise kind
+
+    monkeypatch.setattr("clue_cli.runs._announce", announce)
+    with pytest.raises(Interrupted, match="the run is resumable") as stopped:
+        train(request("tnews", tiny_encoder, tmp_path / "run"))
+    assert (stopped.value.exit_status, Record.load(tmp_path / "run").status) == (status, "interrupted")
 
 
 KILLED = """
