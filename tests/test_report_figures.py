@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from statsmodels.stats.proportion import proportion_confint
 
 from clue_cli.report.answers import Answers, Form, read_answers
 from clue_cli.report.calibration import calibration
+from clue_cli.report.charts import figures_by_epoch
 from clue_cli.report.confusion import confusion
-from clue_cli.report.curves import MOST_POINTS, read_losses
+from clue_cli.report.curves import MOST_POINTS, Curve, read_losses
 from clue_cli.report.intervals import by_label, f1_errors, labels_of, wilson
 from clue_cli.report.marks import Mark, Tag, locate, marked, pieces
 from clue_cli.report.slices import all_right, figure_error, slices
@@ -221,6 +223,15 @@ def test_a_long_text_is_shown_around_its_marks() -> None:
 
 
 # ---------------------------------------------------------------- slices and curves
+
+
+@pytest.mark.parametrize("figures", [(0.0,), (0.0, 0.004, 0.001), (0.98, 1.0)])
+def test_the_axis_of_figures_stays_between_0_and_100_percent(figures: tuple[float, ...]) -> None:
+    chart = figures_by_epoch([("run", Curve((), 1, tuple(enumerate(figures, start=1)), 0))], "f1", "dev")
+    assert chart is not None
+    ticks = [float(tick.replace("−", "-")) for tick in re.findall(r">([-−.\d]+)</text>", chart.svg)]
+    assert len(ticks) > len(figures)
+    assert all(0 <= tick <= 100 for tick in ticks)
 
 
 def test_slices_are_scored_by_themselves() -> None:

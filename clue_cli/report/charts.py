@@ -139,13 +139,15 @@ def figures_by_epoch(curves: Sequence[tuple[str, Curve]], primary: str, split: s
             steps, values = [s for s, _ in curve.figures], [100 * value for _, value in curve.figures]
             axes.plot(
                 steps, values, color=look.colour, linestyle=look.dashes, marker=look.marker, linewidth=1.6,
-                markersize=5, label=short(name, 56),
+                markersize=5, label=short(name, 56), clip_on=False,
             )  # fmt: skip
             if curve.chosen is not None:
                 x, y = steps[curve.chosen], values[curve.chosen]
-                axes.plot([x], [y], marker="o", markersize=12, markerfacecolor="none", color=look.colour)
+                axes.plot([x], [y], marker="o", markersize=12, markerfacecolor="none", color=look.colour, clip_on=False)
         _steps(axes)
         axes.margins(x=0.08, y=0.15)
+        low, high = axes.get_ylim()
+        axes.set_ylim(max(low, 0), min(max(high, 1), 100))  # no figure lies outside 0 to 100
         _names(figure, axes, len(scored))
         best = "; ".join(f"{name}: best {percent(max(value for _, value in c.figures))} %" for name, c in scored)
         svg = inline(figure, "epochs", title, f"{best}.")
