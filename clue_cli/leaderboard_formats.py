@@ -339,12 +339,16 @@ def as_document(board: Leaderboard) -> dict[str, Any]:
 
 
 def as_html(board: Leaderboard) -> str:
-    """A page that needs nothing beside itself."""
+    """A page that needs nothing beside itself; sources are numbered, since many rows share one."""
     from clue_cli.pages import render
 
     view, parts = View(board), dict[str, list[dict[str, Any]]]()
+    numbers: dict[str | None, int] = {}
     for part, title, rows, keys in view.tables(PUBLISHED):
-        body = [(*view.system(row), row.source, [view.cell(row, key) for key in keys]) for row in rows]
+        for row in rows:
+            if row.published:
+                numbers.setdefault(row.source, len(numbers) + 1)
+        body = [(*view.system(row), numbers.get(row.source), [view.cell(row, key) for key in keys]) for row in rows]
         heads = [view.header(key) for key in keys]
         parts.setdefault(part, []).append({"title": title or "Runs", "heads": heads, "rows": body})
     return render(
@@ -352,6 +356,7 @@ def as_html(board: Leaderboard) -> str:
         split=board.split,
         parts=parts,
         footnotes=view.footnotes(),
+        sources=numbers,
         remarks=view.remarks(),
     )
 

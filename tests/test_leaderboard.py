@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import html
 import io
 import json
 import math
@@ -23,7 +24,7 @@ from clue_cli.commands.leaderboard import leaderboard_command
 from clue_cli.errors import UserError
 from clue_cli.leaderboard import Cell, Column, Leaderboard, Row, _add_averages, build
 from clue_cli.leaderboard_filters import Filters
-from clue_cli.leaderboard_formats import as_csv, as_document, as_html, as_markdown, as_text
+from clue_cli.leaderboard_formats import View, as_csv, as_document, as_html, as_markdown, as_text
 from clue_cli.leaderboard_marks import SAMPLE, UNOFFICIAL
 from clue_cli.record import DataFile, DataInfo
 from clue_cli.records import find_records, read_records
@@ -349,6 +350,18 @@ def test_the_terminal_table_fits(board: Leaderboard) -> None:
     assert "\x1b" not in text
     for task in (*ALL, "cluener", "official", "micro_f1", "CLUE 1.0", "CLUE 1.1"):
         assert task in text
+
+
+def test_the_page_says_each_source_once_and_its_signs_before_the_tables(board: Leaderboard) -> None:
+    page = as_html(board)
+    assert page.index("± item-level standard error") < page.index("<table>")
+    sources = {html.escape(row.source, quote=True) for row in board.references if row.source}
+    assert [page.count(f">{source}</dd>") for source in sources] == [1] * len(sources)
+    assert [page.count(source) for source in sources] == [1] * len(sources)
+    linked = re.findall(r'href="#([^"]+)">\[', page)
+    shown = [row for _, _, rows, _ in View(board).tables("") for row in rows if row.published]
+    assert len(linked) == len(shown)
+    assert all(f'id="{name}"' in page for name in linked)
 
 
 def test_data_never_become_markup(board: Leaderboard) -> None:
