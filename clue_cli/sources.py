@@ -95,6 +95,10 @@ class Source(ABC):
         """Whether a file of this name is there."""
         return name in self.names()
 
+    def surroundings(self) -> Source:
+        """Where files lie that belong to the data without being data (a schema): the place itself."""
+        return self
+
     def find(self, candidates: Sequence[str]) -> str:
         """The first of `candidates` that is there; UserError that says what was looked for and what was found."""
         for name in candidates:
@@ -153,6 +157,10 @@ class FileSource(Source):
 
     def place(self, name: str) -> str:
         return self.location
+
+    def surroundings(self) -> Source:
+        """The directory in which the file lies."""
+        return DirectorySource(Path(self.location).expanduser().parent, self.encoding)
 
     def find(self, candidates: Sequence[str]) -> str:
         """The file, whatever its name; UserError if it was already given out as another split."""

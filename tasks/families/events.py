@@ -274,12 +274,13 @@ class Events(TaskBase):
 
         UserError where there are several such files, RowError for a wrong one.
         """
-        file = schema_file(source, self.files, self.name)
-        if file is None:
+        found = schema_file(source, self.files, self.name)
+        if found is None:
             return self
-        schema = read_schema(source.rows(file))
+        place, file = found
+        schema = read_schema(place.rows(file))
         if not schema.roles:
-            raise UserError("no event types in it", where=source.place(file))
+            raise UserError("no event types in it", where=place.place(file))
         return self if schema.same(self.known) else self._with(schema)
 
     def with_schema(self, rows: Iterable[Mapping[str, Any]]) -> Self:

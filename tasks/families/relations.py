@@ -109,10 +109,10 @@ class Relations(TaskBase):
 
         UserError where several files could be the schema.
         """
-        file = schema_file(source, self.files, self.name)
-        if file is None:
+        found = schema_file(source, self.files, self.name)
+        if found is None:
             return self
-        schema = forms.read_schema(source, file)
+        schema = forms.read_schema(*found)
         return self if forms.schema_of(schema) == self.by_predicate else self.with_schema(schema)
 
     def with_schema(self, schema: Sequence[Sequence[Any]]) -> Self:

@@ -9,21 +9,26 @@ from clue_cli.errors import UserError
 from clue_cli.sources import Source
 
 
-def schema_file(source: Source, files: Mapping[str, tuple[str, ...]], task: str) -> str | None:
-    """The file of `source` that holds a schema (`*schema*.json` or .jsonl, none of the task's own `files`).
+def schema_file(source: Source, files: Mapping[str, tuple[str, ...]], task: str) -> tuple[Source, str] | None:
+    """Where the schema of the data in `source` lies, and the file's name: `*schema*.json` or .jsonl.
 
-    None where there is none, or but one file, which is the data. Of several the one with the name of the task in its
-    own; UserError where that leaves more than one.
+    It lies beside them: in the same directory or archive, of a single file in the directory that holds it. Neither one
+    of the task's own `files` is it nor the single file. None where there is none, or but one file, which is the data.
+    Of several the one with the name of the task in its own; UserError where that leaves more than one.
     """
-    data = {name for names in files.values() for name in names}
-    found = [name for name in source.names() if _may_be_schema(PurePosixPath(name).name, data)]
-    if not found or len(source.names()) == 1:
+    place = source.surroundings()
+    names = place.names()
+    data = {name for names_of in files.values() for name in names_of}
+    if place is not source:
+        data.update(source.names())
+    found = [name for name in names if _may_be_schema(PurePosixPath(name).name, data)]
+    if not found or len(names) == 1:
         return None
     named = [name for name in found if task in PurePosixPath(name).name]
     found = named if len(named) == 1 else found
     if len(found) > 1:
-        raise UserError(f"several schema files: {', '.join(found)}", where=source.location, hint="keep one")
-    return found[0]
+        raise UserError(f"several schema files: {', '.join(found)}", where=place.location, hint="keep one")
+    return place, found[0]
 
 
 def _may_be_schema(name: str, data: set[str]) -> bool:

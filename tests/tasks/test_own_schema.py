@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -70,8 +71,29 @@ def test_of_several_schemas_the_one_of_the_task_is_taken(tmp_path: Path) -> None
     for name in ("duee_event_schema.json", "duie_schema.json", "train.jsonl"):
         (tmp_path / name).touch()
     source = Source.open(tmp_path)
-    assert schema_file(source, {}, "duie") == "duie_schema.json"
-    assert schema_file(source, {}, "duee") == "duee_event_schema.json"
-    assert schema_file(source, {"train": ("duie_schema.json",)}, "c3") == "duee_event_schema.json"
+    assert schema_file(source, {}, "duie") == (source, "duie_schema.json")
+    assert schema_file(source, {}, "duee") == (source, "duee_event_schema.json")
+    assert schema_file(source, {"train": ("duie_schema.json",)}, "c3") == (source, "duee_event_schema.json")
     with pytest.raises(UserError, match="several schema files: duee_event_schema"):
         schema_file(source, {}, "c3")
+
+
+@pytest.mark.parametrize("name", ["dev.jsonl", "gold_schema.jsonl", "dev.jsonl.gz"])
+def test_the_schema_of_a_single_file_lies_in_its_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / "schema.json").write_text(SCHEMA.lstrip(), encoding="utf-8")
+    content = ROWS.lstrip().encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    monkeypatch.chdir(tmp_path)
+    assert run(["score", "duie", "--gold", name, "--pred", name, "--json"]) == 0, capfd.readouterr().err
+    metrics = json.loads(capfd.readouterr().out)["metrics"]
+    assert {line["label"] for line in metrics[0]["per_label"]} == {"供职", "位于"}
+
+
+def test_a_single_file_is_described_by_the_schema_in_its_directory(
+    data: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # 1: a training needs a dev split.
+    assert run(["data", "duie", "--data", str(data / "train.jsonl"), "--json"]) == 1, capfd.readouterr().err
+    assert set(json.loads(capfd.readouterr().out)["splits"]["train"]["labels"]) == {"供职", "位于"}
