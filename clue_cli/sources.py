@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import os
 import stat
 import zipfile
@@ -34,7 +35,7 @@ from clue_cli.lines import (
     table_ending,
 )
 
-__all__ = ["Row", "Source", "data_at_hand", "locate", "open_text", "read_labels"]
+__all__ = ["Row", "Source", "data_at_hand", "locate", "open_text", "read_labels", "spelled"]
 
 MAX_MEMBER = 4 * 2**30
 """Largest member of a zip in bytes, unpacked; the largest official file has under 100 MB."""
@@ -261,11 +262,12 @@ def data_at_hand(task_name: str) -> Path | None:
 def read_labels(path: str | Path, encoding: str = "utf-8") -> tuple[str, ...]:
     """The labels of a label file, in its order: one a line, or (.json) a JSON list, or JSON lines with a field `label`.
 
-    UserError, naming file and line, for a label that occurs twice or is not a text, and for fewer than one.
+    Numbers and truth values in JSON are labels by their spelling (`spelled`). UserError, naming file and line, for a
+    label that occurs twice or is nothing of the kind, and for fewer than one.
     """
     labels: dict[str, int | None] = {}
     for number, label in _label_entries(path, encoding):
-        where = Where(str(path), number)
+        where, label = Where(str(path), number), spelled(label)
         if not isinstance(label, str) or not label.strip():
             raise UserError(f"a label must be a text that is not empty, found {json.dumps(label)}", where=where)
         if (label := label.strip()) in labels:
@@ -274,6 +276,15 @@ def read_labels(path: str | Path, encoding: str = "utf-8") -> tuple[str, ...]:
     if not labels:
         raise UserError("no labels in it; one a line was expected", where=str(path))
     return tuple(labels)
+
+
+def spelled(value: Any) -> Any:
+    """A number or truth value as the text by which a label names it: its JSON spelling (`5`, `1.0`, `true`).
+
+    Anything else as it is.
+    """
+    number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    return json.dumps(value) if number else value
 
 
 def _label_entries(path: str | Path, encoding: str) -> Iterator[tuple[int | None, Any]]:
@@ -286,6 +297,6 @@ def _label_entries(path: str | Path, encoding: str) -> Iterator[tuple[int | None
             values = json.loads("\n".join(line for _, line in lines))
         except ValueError as error:
             raise UserError(f"no valid JSON list: {error}", where=str(path)) from None
-        yield from ((None, str(value) if type(value) is int else value) for value in values)
+        yield from ((None, value) for value in values)
     else:
         yield from ((row.where.line, row.data.get("label")) for row in json_rows(lines, str(path)))

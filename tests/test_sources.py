@@ -301,6 +301,7 @@ def test_which_data_a_task_gets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ("labels.json", '["好", "差", 1]'),
         ("labels.json", '[\n "好",\n "差",\n "1"\n]'),
         ("labels.json", '{"label": "好", "label_desc": "x"}\n{"label": "差"}\n{"label": "1"}'),
+        ("labels.json", '{"label": "好"}\n{"label": "差"}\n{"label": 1}'),
     ],
 )
 def test_labels_come_in_the_order_of_their_file(tmp_path: Path, name: str, text: str) -> None:
@@ -314,6 +315,7 @@ def test_labels_come_in_the_order_of_their_file(tmp_path: Path, name: str, text:
         ("labels.txt", "\n", "no labels in it"),
         ("labels.json", "[]", "no labels in it"),
         ("labels.json", '["a", null]', "found null"),
+        ("labels.json", '["a", NaN]', "found NaN"),
         ("labels.json", '["a",', "no valid JSON list"),
         ("labels.json", '{"lable": "a"}', ":1: a label must be a text"),
     ],

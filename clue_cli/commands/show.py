@@ -151,7 +151,8 @@ def _print_labels(document: dict[str, Any]) -> None:
     shown = ", ".join(words if len(words) <= 40 else [*words[:10], f"... {len(words) - 10} more (--json lists them)"])
     console.out.print(f"labels ({len(words)}): {shown}")
     if unusable := document["left_out_labels"]:
-        console.result(f"rows labelled {', '.join(unusable)} have no usable gold: left out and counted")
+        named = ", ".join(label or "nothing" for label in unusable)
+        console.result(f"rows labelled {named} have no usable gold: left out and counted")
 
 
 def _print_data(document: dict[str, Any]) -> None:

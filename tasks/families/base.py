@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from clue_cli.contract import Answering, Example, Feature, Prediction, Tally
 from clue_cli.errors import RowError, UserError, Where, did_you_mean
 from clue_cli.files import atomic_write
+from clue_cli.sources import spelled
 from clue_cli.task import Task
 from tasks.families.declaration import Declaration
 from tasks.families.values import kind
@@ -40,15 +41,13 @@ class TaskBase(Declaration, Task):
         """The label that a field's value names; RowError if none.
 
         Official labels are strings. A number or a JSON boolean is taken where its JSON spelling is a label ("1",
-        "true"), since user files and the hub write them so; nothing is ever taken as a class index.
+        "true"), since user files and the hub write them so; 1.0 is also the label "1" where there is no "1.0" (columns
+        of floats). Nothing is ever taken as a class index.
         """
-        text: Any = value
-        if isinstance(value, bool):
-            text = "true" if value else "false"
-        elif isinstance(value, int):
-            text = str(value)
-        if isinstance(text, str) and text in self.label_index:
-            return self.labels[self.label_index[text]]
+        for text in _spellings(value):
+            if text in self.label_index:
+                return self.labels[self.label_index[text]]
+        text = spelled(value)
         if not isinstance(text, str):
             raise RowError(f"the label must be a string, found {kind(value)}", where)
         if len(self.labels) <= MANY_LABELS:
@@ -91,9 +90,10 @@ class TaskBase(Declaration, Task):
     def read(self, source: Source, split: str, tally: Tally) -> Iterator[Example]:
         """The examples of a split, in the order of the file.
 
-        Rows of train and dev must be labelled; those labelled with one of `left_out` are left out and counted. Rows of
-        a test split have no gold, whatever the file says: loaders put placeholders there. A user's own test rows are
-        taken as labelled where the field is there. RowError names file, line and field; UserError an empty file.
+        Rows of train and dev must be labelled; those labelled with one of `left_out` ("" stands for null and an empty
+        cell as well) are left out and counted. Rows of a test split have no gold, whatever the file says: loaders put
+        placeholders there. A user's own test rows are taken as labelled where the field is there and says a label.
+        RowError names file, line and field; UserError an empty file.
         """
         split = self.split(split)
         test = split.startswith("test")
@@ -102,14 +102,14 @@ class TaskBase(Declaration, Task):
         number, rows = 0, 0
         for row in itertools.chain.from_iterable(self.rows(source, file) for file in files):
             rows += 1
-            if not test and (gold := row.data.get(self.label)) in self.left_out:
-                tally.add(f"rows labelled {gold!r}", row.where)
+            if not test and (gold := self._unusable(row)) is not None:
+                tally.add(f"rows labelled {gold!r}" if gold else "rows without a label", row.where)
                 continue
             if test:
                 self._check_repeated(row, first_place)
             labelled = not test or split in self.labelled_tests
             if test and self.own:
-                labelled = self.is_labelled(row)
+                labelled = self.is_labelled(row) and self._unusable(row) is None
             yield self.example(row, number, labelled=labelled)
             number += 1
         if not rows:
@@ -130,6 +130,12 @@ class TaskBase(Declaration, Task):
         if len(given) > 1:
             raise RowError(f"both {given[0]!r} and {given[1]!r} are given", row.where, hint="keep the one that is gold")
         return given[0] if given else None
+
+    def _unusable(self, row: Row) -> str | None:
+        """The one of `left_out` that the row is labelled with; None where its gold counts, or the field is missing."""
+        values = [row.data[name] for name in self.gold_names if name in row.data]
+        gold = next((value for value in values if value not in (None, "")), "" if values else None)
+        return next((text for text in _spellings(gold) if text in self.left_out), None)
 
     def _check_repeated(self, row: Row, first_place: dict[Any, Where]) -> None:
         identity = row.data.get(self.id)
@@ -250,3 +256,12 @@ class TaskBase(Declaration, Task):
     def read_predictions(self, rows: Sequence[Row], example: Example) -> Prediction:
         """The prediction of an example whose `submission_ids` have these rows; here always one."""
         return self.read_prediction(rows[0], example)
+
+
+def _spellings(value: Any) -> tuple[str, ...]:
+    """The labels that a value may stand for, the nearest first; none for what is no label."""
+    text = spelled(value)
+    if not isinstance(text, str):
+        return ()
+    whole = isinstance(value, float) and value.is_integer()
+    return (text, str(int(value))) if whole else (text,)

@@ -10,7 +10,7 @@
     optional = ["remark"]                # further fields that --fields may choose, which may be empty
     label = "stars"                      # the gold field; default "label", for others "entities", "answer", "answers"
     id = "number"                        # the row's own id, default "id"; rows need none
-    left_out = ["-"]                     # rows labelled so are left out and counted
+    left_out = ["-"]                     # rows labelled so are left out and counted; "" for those without a label
     metric = "accuracy"                  # default: the family's first
 
     [files]                              # default: train, dev, test with .jsonl, .json, .csv or .tsv
@@ -28,8 +28,9 @@
 
 Files are UTF-8. csv (commas, values in double quotes where needed) and tsv (tabs, no quoting) have a header; all
 others hold one JSON object a line. A class label may be a string, a number or a truth value whose JSON spelling stands
-in `labels`. Entities are `{"text": "...", "entities": [{"start": 0, "end": 2, "type": "x"}]}`, ends exclusive,
-counted in characters; CLUENER's own form (ends inclusive) is read from the field `label`. A question of "choice" is
+in `labels` (there, too, numbers need no quotes). Entities are
+`{"text": "...", "entities": [{"start": 0, "end": 2, "type": "x"}]}`, ends exclusive, counted in characters;
+CLUENER's own form (ends inclusive) is read from the field `label`. A question of "choice" is
 `{"passage": "...", "question": "...", "choices": ["...", "..."], "answer": "..."}` (`text` names the first three, in
 this order), a line of "cloze" `{"content": "...#idiom1#...", "candidates": ["...", "..."],
 "answers": {"#idiom1#": 0}}`, a question of "reading" `{"question": "...", "context": "...",
@@ -47,7 +48,7 @@ from typing import Any
 from clue_cli.contract import Recipe
 from clue_cli.errors import UserError, did_you_mean
 from clue_cli.lines import reading
-from clue_cli.sources import read_labels
+from clue_cli.sources import read_labels, spelled
 from tasks.families.base import TaskBase
 from tasks.families.declaration import OWN_FILES
 from tasks.families.values import kind
@@ -62,9 +63,10 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
 """Families that a user's task may belong to: name -> module and class."""
 
 _TEXT, _TEXTS, _TABLE = "a string", "a string or a list of strings", "a table"
+_LABELS, _GOLD = "a file's name or a list of strings or numbers", "a label or a list of labels (strings or numbers)"
 _KEYS: Mapping[str, str] = {
-    "family": _TEXT, "labels": _TEXTS, "name": _TEXT, "title": _TEXT, "text": _TEXTS, "optional": _TEXTS,
-    "label": _TEXT, "id": _TEXT, "left_out": _TEXTS, "metric": _TEXT, "files": _TABLE, "join": _TABLE,
+    "family": _TEXT, "labels": _LABELS, "name": _TEXT, "title": _TEXT, "text": _TEXTS, "optional": _TEXTS,
+    "label": _TEXT, "id": _TEXT, "left_out": _GOLD, "metric": _TEXT, "files": _TABLE, "join": _TABLE,
     "label_names": _TABLE, "recipe": _TABLE,
 }  # fmt: skip
 
@@ -137,7 +139,7 @@ def _labels(values: Mapping[str, Any], family: type[TaskBase], path: Path) -> Se
     if "labels" not in values:
         raise UserError("no `labels` in it", hint='such as labels = ["good", "bad"], or labels = "labels.txt"')
     labels = values["labels"]
-    found: Sequence[str] = read_labels(path.parent / labels) if isinstance(labels, str) else labels
+    found: Sequence[str] = read_labels(path.parent / labels) if isinstance(labels, str) else _listed(labels)
     if len(found) < family.least_labels:
         raise UserError(f"at least {family.least_labels} labels are needed, found {len(found)}")
     return found
@@ -171,7 +173,13 @@ def _check(key: str, value: Any, path: Path) -> None:
     wanted = _KEYS[key]
     text = isinstance(value, str) and bool(value)
     texts = isinstance(value, list) and all(isinstance(item, str) and item for item in value)
-    fits = {_TEXT: text, _TEXTS: text or texts, _TABLE: isinstance(value, dict)}[wanted]
+    fits = {
+        _TEXT: text,
+        _TEXTS: text or texts,
+        _LABELS: text or (isinstance(value, list) and all(_is_label(item) and item != "" for item in value)),
+        _GOLD: all(map(_is_label, value)) if isinstance(value, list) else _is_label(value),
+        _TABLE: isinstance(value, dict),
+    }[wanted]
     if not fits:
         raise UserError(f"`{key}` must be {wanted}, found {kind(value)}", where=str(path))
     if key in ("files", "join", "label_names"):
@@ -182,5 +190,10 @@ def _check(key: str, value: Any, path: Path) -> None:
                 raise UserError(did_you_mean(name, OWN_FILES, "split"), where=f"{path}: files")
 
 
-def _listed(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)
+def _is_label(value: Any) -> bool:
+    return isinstance(spelled(value), str)
+
+
+def _listed(value: Any) -> list[str]:
+    """The texts of a list, or of a value that stands for a list of one; numbers as `spelled`."""
+    return [spelled(item) for item in (value if isinstance(value, list) else [value])]

@@ -146,6 +146,66 @@ def test_csv_and_a_labelled_test_split(tmp_path: Path) -> None:
         read(path)
 
 
+@pytest.mark.parametrize(
+    ("labels", "given", "found"),
+    [
+        ('["1.0", "0.0"]', 1.0, "1.0"),
+        ('["1", "0"]', 1.0, "1"),
+        ('["1", "1.0"]', 1.0, "1.0"),
+        ("[5, 1]", 5, "5"),
+        ("[5, 1]", "5", "5"),
+        ("[0.5, 1.5]", 0.5, "0.5"),
+        ("[true, false]", False, "false"),
+    ],
+)
+def test_numbers_are_labels_by_their_spelling(tmp_path: Path, labels: str, given: Any, found: str) -> None:
+    row = json.dumps({"text": "很好", "label": given})
+    path = directory(tmp_path, f'family = "classification"\nlabels = {labels}\n', train__jsonl=row)
+    assert [example.gold for example in read(path)] == [found]
+
+
+@pytest.mark.parametrize("given", [1.5, -1.0, 10])
+def test_a_number_that_no_label_spells_is_refused(tmp_path: Path, given: Any) -> None:
+    row = json.dumps({"text": "很好", "label": given})
+    path = directory(tmp_path, 'family = "classification"\nlabels = [0, 1]\n', train__jsonl=row)
+    with pytest.raises(RowError, match=f"unknown label '{given}'"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "given", "reason"),
+    [
+        ('["-1"]', -1, "rows labelled '-1'"),
+        ("[-1]", -1.0, "rows labelled '-1'"),
+        ("-1", "-1", "rows labelled '-1'"),
+        ('[""]', "", "rows without a label"),
+        ('["?", ""]', None, "rows without a label"),
+    ],
+)
+def test_rows_that_nobody_labelled_are_left_out_and_counted(
+    tmp_path: Path, left_out: str, given: Any, reason: str
+) -> None:
+    rows = [{"text": "很好", "label": "好"}, {"text": "一般", "label": given}]
+    lines = "\n".join(json.dumps(row) for row in rows)
+    path = directory(tmp_path, MINIMAL + f"left_out = {left_out}\n", train__jsonl=lines, test__jsonl=lines)
+    task, tally = find_task(str(path)), Tally()
+    assert [example.gold for example in task.read(Source.open(path), "train", tally)] == ["好"]
+    assert tally.as_dict() == {reason: 1}
+    assert [example.gold for example in read(path, "test")] == ["好", None]
+
+
+def test_a_missing_gold_field_is_no_row_without_a_label(tmp_path: Path) -> None:
+    path = directory(tmp_path, MINIMAL + 'left_out = [""]\n', train__jsonl='{"text": "很好", "lable": "好"}')
+    with pytest.raises(RowError, match="no field 'label'"):
+        read(path)
+
+
+def test_rows_without_entities_are_left_out_where_either_form_says_so(tmp_path: Path) -> None:
+    rows = '{"text": "李雷", "entities": null}\n{"text": "李雷", "entities": [], "label": ""}'
+    path = directory(tmp_path, 'family = "entities"\nlabels = ["人"]\nleft_out = [""]\n', train__jsonl=rows)
+    assert [example.gold for example in read(path)] == [()]
+
+
 def test_entities(tmp_path: Path) -> None:
     toml = 'family = "entities"\nlabels = ["人"]\ntext = "t"\nlabel = "ents"\n'
     row = {"t": "小明来了", "ents": [{"start": 0, "end": 2, "type": "人"}]}
@@ -170,6 +230,8 @@ def test_entities(tmp_path: Path) -> None:
         (MINIMAL + "text = 3", "`text` must be a string or a list of strings, found the number 3"),
         (MINIMAL + 'text = ["a", "b", "c"]', "one text or a pair"),
         (MINIMAL + 'text = ""', "`text` must be"),
+        (MINIMAL + "left_out = [nan]", "`left_out` must be a label or a list of labels"),
+        (MINIMAL.replace('"差"', '""'), "`labels` must be a file's name or a list of strings or numbers"),
         (MINIMAL + 'files = "train.csv"', "`files` must be a table"),
         (MINIMAL + '[files]\ntrian = "x"', "unknown split 'trian'; did you mean train"),
         (MINIMAL + "[files]\ntrain = 3", "`files.train` must be a string"),
