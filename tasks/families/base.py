@@ -102,8 +102,8 @@ class TaskBase(Declaration, Task):
         number, rows = 0, 0
         for row in itertools.chain.from_iterable(self.rows(source, file) for file in files):
             rows += 1
-            if not test and (gold := self._unusable(row)) is not None:
-                tally.add(f"rows labelled {gold!r}" if gold else "rows without a label", row.where)
+            if not test and (reason := self._unusable(row)) is not None:
+                tally.add(reason, row.where)
                 continue
             if test:
                 self._check_repeated(row, first_place)
@@ -132,10 +132,13 @@ class TaskBase(Declaration, Task):
         return given[0] if given else None
 
     def _unusable(self, row: Row) -> str | None:
-        """The one of `left_out` that the row is labelled with; None where its gold counts, or the field is missing."""
+        """Why the row's gold does not count: it is one of `left_out`. None where it counts, or the field is missing."""
         values = [row.data[name] for name in self.gold_names if name in row.data]
         gold = next((value for value in values if value not in (None, "")), "" if values else None)
-        return next((text for text in _spellings(gold) if text in self.left_out), None)
+        found = next((text for text in _spellings(gold) if text in self.left_out), None)
+        if found is None:
+            return None
+        return f"rows labelled {found!r}" if found else "rows without a label"
 
     def _check_repeated(self, row: Row, first_place: dict[Any, Where]) -> None:
         identity = row.data.get(self.id)

@@ -27,6 +27,7 @@ bounded; in training each part then counts as an example of a step."""
 BLANK = "questions that are empty"
 LONG_QUESTION = "questions cut to half of the window"
 NOT_LEARNED = "questions without an answer to learn"
+UNANSWERABLE = "questions without an answer in their passage"
 OUT_OF_REACH = "questions without an answer within reach"
 
 
@@ -45,8 +46,9 @@ class Reading(TaskBase):
     Reads the official nesting of SQuAD and flat rows (`tasks.families.squad`). A passage longer than the limit becomes
     overlapping windows, the question repeated in each; a question may take half of a window. A window that holds the
     first answer whose place is known learns it; one that holds no part of it learns "no answer"; one that holds a part
-    only learns nothing. `blank_questions` names splits whose rows with an empty question are left out and counted;
-    elsewhere they are refused.
+    only learns nothing. Questions that their passage does not answer (SQuAD 2.0's: no answers, or `is_impossible`) are
+    left out of train and dev and counted, since every answer is a piece of the passage. `blank_questions` names splits
+    whose rows with an empty question are left out and counted; elsewhere they are refused.
     """
 
     family: str = "reading"
@@ -106,6 +108,11 @@ class Reading(TaskBase):
         if labelled:
             gold = squad.read_answers(self.value(row, self.label), context, row.at(self.label))
         return Example(number, self.identity(row), (question, context), gold, row.data, row.where)
+
+    def _unusable(self, row: Row) -> str | None:
+        """As `TaskBase`; questions without an answer are none that a head could answer."""
+        none = squad.unanswerable(row.data.get(self.label), row.data.get(squad.IMPOSSIBLE))
+        return UNANSWERABLE if none else super()._unusable(row)
 
     def is_labelled(self, row: Row) -> bool:
         """Whether a row of a user's own file carries gold."""

@@ -23,6 +23,9 @@ SHIFTED = "answers that do not stand at their answer_start; the nearest place is
 SEVERAL = "answers without answer_start that the passage holds several times; the first place is taken"
 """What is said of answers that do not stand where they should."""
 
+IMPOSSIBLE = "is_impossible"
+"""The field by which SQuAD 2.0 says that the passage does not answer the question."""
+
 
 class Answer(NamedTuple):
     """A piece of the passage: characters [start, end); both -1 where the passage does not hold `text`.
@@ -74,6 +77,14 @@ def read_answers(value: Any, context: str, where: Where) -> tuple[Answer, ...]:
     return tuple(answers.values())
 
 
+def unanswerable(value: Any, impossible: Any) -> bool:
+    """Whether a question has no answer in its passage: `is_impossible` says so, or there are no `answers` in any of the
+    forms that `read_answers` takes."""
+    if isinstance(value, Mapping):
+        value = value.get("text")
+    return impossible is True or value in ([], "[]")
+
+
 def _listed(value: Any, where: Where) -> list[Any]:
     """The answers as a list of objects."""
     if isinstance(value, Mapping):
@@ -123,6 +134,8 @@ def unpack(document: Any, place: str, *, question: str, context: str, answers: s
                 row = {id: _id(found, at_qa, seen), question: _text(found, "question", at_qa), context: passage}
                 if "answers" in found:
                     row[answers] = found["answers"]
+                if found.get(IMPOSSIBLE) is True:
+                    row[IMPOSSIBLE] = True
                 yield Row(row, at_qa)
 
 

@@ -225,7 +225,6 @@ BROKEN: list[tuple[str, Any, str]] = [
     (f"{QA}.question", ["谁"], "dev.json: data[0].paragraphs[0].qas[1].question: a text was expected, found the list"),
     (f"{QA}.question", "", "dev.json: data[0].paragraphs[0].qas[1].question: the text is empty"),
     (f"{QA}.answers", DELETE, "dev.json: data[0].paragraphs[0].qas[1]: no field 'answers'"),
-    (f"{QA}.answers", [], "qas[1].answers: at least one answer was expected, found an empty list"),
     (f"{QA}.answers", None, "qas[1].answers: a list of"),
     (f"{QA}.answers", "上海", "qas[1].answers: [{\"text\", \"answer_start\"}] was expected, found the text"),
     (f"{QA}.answers.0", "上海", "qas[1].answers[0]: {\"text\", \"answer_start\"} was expected, found the text"),
@@ -289,6 +288,29 @@ def test_empty_questions_are_left_out_of_trial_only(tmp_path: Path) -> None:
     assert (one.id, one.number) == ("Q0", 0)
     assert tally.as_dict() == {reading.BLANK: 1}
     assert "qas[1]" in tally.places[reading.BLANK][0]
+
+
+@pytest.mark.parametrize("path", ["answers", "is_impossible"])
+def test_questions_of_squad_2_without_an_answer_are_left_out_and_counted(tmp_path: Path, path: str) -> None:
+    document = put(DOCUMENT, f"{QA}.{path}", [] if path == "answers" else True)
+    document = put(document, "data.1", {"paragraphs": []})
+    tally = Tally()
+    (one,) = CMRC.read(write(tmp_path, document), "dev", tally)
+    assert (one.id, one.number) == ("Q0", 0)
+    assert tally.as_dict() == {"questions without an answer in their passage": 1}
+    assert "qas[1]" in tally.places[reading.UNANSWERABLE][0]
+
+
+@pytest.mark.parametrize("answers", [[], "[]", {"text": [], "answer_start": []}])
+def test_flat_questions_without_an_answer_are_left_out_and_counted(tmp_path: Path, answers: Any) -> None:
+    rows = [FLAT, {**FLAT, "id": "b", "answers": answers}]
+    for split in ("train", "test"):
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        (tmp_path / f"{split}.jsonl").write_text(lines, encoding="utf-8")
+    source, tally = Source.open(tmp_path), Tally()
+    assert [example.id for example in TASK.read(source, "train", tally)] == ["a"]
+    assert tally.as_dict() == {reading.UNANSWERABLE: 1}
+    assert [example.gold is None for example in TASK.read(source, "test", tally)] == [False, True]
 
 
 def test_there_are_no_labels_and_two_texts() -> None:
