@@ -61,7 +61,16 @@ class TaskBase(Declaration, Task):
 
     def file_of(self, source: Source, split: str) -> str:
         """The file of `source` that holds the split; UserError, naming what was looked for, if there is none."""
-        return source.find(self.files[self.split(split)])
+        split = self.split(split)
+        try:
+            return source.find(self.files[split])
+        except UserError as error:
+            if split != "dev" or not self.own or error.hint or not self.has_split(source, "train"):
+                raise
+            train = self.file_of(source, "train")
+            dev = next((name for name in self.files[split] if Path(name).suffix == Path(train).suffix), "dev")
+            hint = f"hold back about a tenth of the rows of {train} as {dev}"
+            raise UserError(error.message, where=error.where, hint=hint) from None
 
     # ---------------------------------------------------------------- reading
 

@@ -194,6 +194,20 @@ def test_rows_that_nobody_labelled_are_left_out_and_counted(
     assert [example.gold for example in read(path, "test")] == ["好", None]
 
 
+@pytest.mark.parametrize(("train", "dev"), [("train.csv", "dev.csv"), ("train.jsonl", "dev.jsonl")])
+def test_without_a_dev_file_it_is_said_how_to_come_by_one(tmp_path: Path, train: str, dev: str) -> None:
+    path = directory(tmp_path, MINIMAL)
+    (path / train).touch()
+    with pytest.raises(UserError) as caught:
+        read(path, "dev")
+    assert caught.value.hint == f"hold back about a tenth of the rows of {train} as {dev}"
+    (path / train).unlink()
+    for split in ("train", "dev"):
+        with pytest.raises(UserError) as caught:
+            read(path, split)
+        assert caught.value.hint is None
+
+
 def test_a_missing_gold_field_is_no_row_without_a_label(tmp_path: Path) -> None:
     path = directory(tmp_path, MINIMAL + 'left_out = [""]\n', train__jsonl='{"text": "很好", "lable": "好"}')
     with pytest.raises(RowError, match="no field 'label'"):
