@@ -79,21 +79,27 @@ def schema_lines(block: str) -> tuple[tuple[str, str, dict[str, str]], ...]:
 def read_schema(source: Source, file: str) -> list[tuple[str, str, dict[str, str]]]:
     """The lines of a schema file, {"predicate", "subject_type", "object_type": {slot: type}} each.
 
-    RowError, with line and field, for whatever it cannot be; UserError for an empty file.
+    A predicate with several types of subjects may have a line for each, of the same slots (DuIE 1.0): the types are
+    joined by a slash, as DuIE 2.0 has it (企业/品牌). RowError, with line and field, for whatever it cannot be;
+    UserError for an empty file.
     """
-    lines: list[tuple[str, str, dict[str, str]]] = []
+    lines: dict[str, tuple[str, str, dict[str, str]]] = {}
     first: dict[str, int | None] = {}
     for row in source.rows(file):
-        predicate = _word(row, "predicate")
-        if predicate in first:
-            hint = "one line a predicate; give relations between other types a name of their own"
-            raise RowError(f"{predicate!r} stands in line {first[predicate]} already", row.at("predicate"), hint=hint)
-        first[predicate] = row.where.line
-        lines.append((predicate, _word(row, "subject_type"), _slot_types(row)))
+        predicate, subject, slots = _word(row, "predicate"), _word(row, "subject_type"), _slot_types(row)
+        if predicate in lines:
+            _, subjects, known = lines[predicate]
+            if slots != known:
+                before = f"{predicate!r} stands in line {first[predicate]} already, with other slots"
+                hint = "give relations between other types a name of their own"
+                raise RowError(before, row.at("predicate"), hint=hint)
+            subject = "/".join(dict.fromkeys([*subjects.split("/"), *subject.split("/")]))
+        first.setdefault(predicate, row.where.line)
+        lines[predicate] = predicate, subject, slots
     if not lines:
         expected = '{"predicate", "subject_type", "object_type": {"@value": type}} on each line'
         raise UserError(f"an empty schema; {expected} was expected", where=source.place(file))
-    return lines
+    return list(lines.values())
 
 
 def _word(row: Row, name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from pathlib import PurePosixPath
 
 from clue_cli.errors import UserError
@@ -10,7 +10,8 @@ from clue_cli.sources import Source
 
 
 def schema_file(source: Source, files: Mapping[str, tuple[str, ...]], task: str) -> tuple[Source, str] | None:
-    """Where the schema of the data in `source` lies, and the file's name: `*schema*.json` or .jsonl.
+    """Where the schema of the data in `source` lies, and the file's name: `*schema*.json` or .jsonl, or where there is
+    no such file one without an ending (`all_50_schemas` of DuIE 1.0).
 
     It lies beside them: in the same directory or archive, of a single file in the directory that holds it. Neither one
     of the task's own `files` is it nor the single file. None where there is none, or but one file, which is the data.
@@ -21,7 +22,7 @@ def schema_file(source: Source, files: Mapping[str, tuple[str, ...]], task: str)
     data = {name for names_of in files.values() for name in names_of}
     if place is not source:
         data.update(source.names())
-    found = [name for name in names if _may_be_schema(PurePosixPath(name).name, data)]
+    found = _may_be_schemas(names, data, (".json", ".jsonl")) or _may_be_schemas(names, data, ("",))
     if not found or len(names) == 1:
         return None
     named = [name for name in found if task in PurePosixPath(name).name]
@@ -31,6 +32,10 @@ def schema_file(source: Source, files: Mapping[str, tuple[str, ...]], task: str)
     return place, found[0]
 
 
-def _may_be_schema(name: str, data: set[str]) -> bool:
-    ending = name.endswith((".json", ".jsonl")) and not name.startswith(".")
-    return ending and "schema" in name.lower() and name not in data
+def _may_be_schemas(names: Sequence[str], data: Set[str], endings: tuple[str, ...]) -> list[str]:
+    paths = {name: PurePosixPath(name) for name in names}
+    return [
+        name
+        for name, path in paths.items()
+        if "schema" in path.name.lower() and path.suffix in endings and path.name[0] != "." and path.name not in data
+    ]

@@ -245,7 +245,10 @@ BROKEN = [
     ((), "an empty schema"),
     (("[]",), "my_schema.json:1"),
     ((OWNED, {}), "my_schema.json:2: predicate: a text was expected in every line of a schema, found nothing"),
-    ((OWNED, OWNED), "my_schema.json:2: predicate: '拥有' stands in line 1 already"),
+    (
+        (OWNED, {**OWNED, "object_type": "人"}),
+        "my_schema.json:2: predicate: '拥有' stands in line 1 already, with other slots",
+    ),
     (({**OWNED, "subject_type": None},), "subject_type: a text was expected in every line of a schema, found null"),
     (({**OWNED, "object_type": []},), 'object_type: {"@value": type, ...} was expected, found an empty list'),
     (({**OWNED, "object_type": {"since": "日期"}},), "object_type: no slot '@value'"),
@@ -258,6 +261,22 @@ def test_a_broken_schema_is_refused_with_file_line_and_field(tmp_path: Path, lin
     with pytest.raises(UserError) as caught:
         DUIE.adapt(write_schema(tmp_path, *lines))
     assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["all_50_schemas", "all_50_schemas.json"])
+def test_a_predicate_of_several_types_of_subjects_has_a_line_for_each(tmp_path: Path, name: str) -> None:
+    founded = {"object_type": "Date", "predicate": "成立日期", "subject_type": "机构"}
+    write_schema(tmp_path, founded, {**OWNED}, {**founded, "subject_type": "企业"}, founded, name=name)
+    task = DUIE.adapt(Source.open(tmp_path))
+    assert task.by_predicate["成立日期"] == ("机构/企业", {"@value": "Date"})
+    assert task.labels == ("成立日期", "拥有")
+
+
+def test_a_schema_without_an_ending_counts_where_there_is_no_other(tmp_path: Path) -> None:
+    write_schema(tmp_path, OWNED, name="schema")
+    assert DUIE.adapt(Source.open(tmp_path)).labels == ("拥有",)
+    write_schema(tmp_path, {**OWNED, "predicate": "属于"})
+    assert DUIE.adapt(Source.open(tmp_path)).labels == ("属于",)
 
 
 def test_two_schema_files_and_a_label_file_are_refused(tmp_path: Path) -> None:
