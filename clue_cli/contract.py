@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
-from clue_cli.errors import Where
+from clue_cli.errors import RowError, Where
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,10 +90,14 @@ class Prediction:
 
     answer: what the metric compares, in the words of `Example.gold` (a label, a tuple of `Span`).
     scores: the family's own: for classification the probabilities in label order (C,), for spans one a span.
+    wrong:  what is wrong with parts of an answer read from a file (an event type that the schema lacks, an entity off
+            its place): they stand in `answer`, where no metric that looks at it finds them right; a file to be
+            submitted must have none.
     """
 
     answer: Any
     scores: Any = None
+    wrong: tuple[RowError, ...] = ()
 
 
 class Tally:

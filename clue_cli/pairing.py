@@ -25,6 +25,7 @@ SPLIT = "dev"
 
 REPEATED = "predictions for a text that has another one further down, which counts"
 EXTRA = "predictions for texts that are not in the gold"
+WRONG = "parts of answers outside the schema or off their place: wrong, unless a metric ignores places"
 MISSING = "rows without a prediction, counted as wrong or empty"
 
 Pair = tuple[Example, Sequence[Row]]
@@ -78,7 +79,6 @@ def score_files(
     task = task.adapt(source)
     chosen = [metric] if metric is not None else _ranked(task)
     options = _metric_options(task, chosen, aliases)
-    metrics = [make_metric(task, name, **options.get(name, {})) for name in chosen]
     examples = list(task.read(source, SPLIT, tally))
     files = task.files_of(source, SPLIT)
     rows = [row for file in files for row in task.rows(source, file)]
@@ -90,6 +90,8 @@ def score_files(
         for row in its_rows:
             check_same_input(task, example, row)
         pairs.append((example, task.read_predictions(its_rows, example) if its_rows else None))
+    further = _unknown_labels(task, pairs, tally)
+    metrics = [make_metric(task, name, further_labels=further, **options.get(name, {})) for name in chosen]
     official = set(task.official.values())
     return ScoredFile(
         task=task.name,
@@ -100,6 +102,16 @@ def score_files(
         official=all(source.sha256(file) in official for file in files),
         tally=tally,
     )
+
+
+def _unknown_labels(task: Task, pairs: Sequence[tuple[Example, Prediction | None]], tally: Tally) -> list[str]:
+    """Labels of wrong answers that the task does not have; the answers are counted, the first with what is wrong."""
+    labels: dict[str, None] = {}
+    for _, prediction in pairs:
+        if prediction is not None and prediction.wrong:
+            tally.add(WRONG, None if WRONG in tally.counts else str(prediction.wrong[0]), len(prediction.wrong))
+            labels |= dict.fromkeys(label for label in task.labels_of(prediction.answer) if label not in task.labels)
+    return list(labels)
 
 
 def _ranked(task: Task) -> list[str]:

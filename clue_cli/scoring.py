@@ -7,7 +7,7 @@ labels (357 columns) is a few dozen megabytes, where the dense matrix would be 2
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,15 +22,18 @@ CHUNK_CELLS = 1 << 21
 """Cells of the dense matrix that is laid out at a time: 16 MiB of float64."""
 
 
-def make_metric(task: Task, metric_id: str | None = None, **options: Any) -> Metric:
+def make_metric(
+    task: Task, metric_id: str | None = None, *, further_labels: Sequence[str] = (), **options: Any
+) -> Metric:
     """The metric of `task` called `metric_id` (None: its default one), built with the task's labels and `options`.
 
+    further_labels: labels outside the task's that predictions hold; for metrics that are sums over all labels.
     UserError with the nearest names for an unknown id.
     """
     metric_id = metric_id or task.default_metric
     if metric_id not in task.metrics:
         raise UserError(did_you_mean(metric_id, task.metrics, f"metric of task {task.name}"))
-    metric: Metric = load_object(task.metrics[metric_id])(task.labels, **options)
+    metric: Metric = load_object(task.metrics[metric_id])((*task.labels, *further_labels), **options)
     return metric
 
 

@@ -162,6 +162,8 @@ def _wrong_rows(task: Task, examples: Sequence[Example], rows: Mapping[str, Row]
             for row in its:
                 check_same_input(task, example, row, "test row")
             prediction = task.read_predictions(its, example)
+            if prediction.wrong:
+                raise prediction.wrong[0]
             if isinstance(document, dict):
                 official = task.submission_document([(example, prediction)])
                 _check_form(document, official, its[0].where)

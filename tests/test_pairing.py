@@ -14,7 +14,7 @@ import pytest
 from clue_cli.contract import Answering, Tally
 from clue_cli.errors import ClueError, RowError, UserError
 from clue_cli.main import run
-from clue_cli.pairing import score_files
+from clue_cli.pairing import WRONG, score_files
 from clue_cli.registry import find_task, tasks
 from clue_cli.scoring import make_metric, score
 from clue_cli.sources import Row, locate
@@ -69,6 +69,58 @@ def test_our_own_answers_and_a_runs_dev_predictions_are_read(gold: Path, tmp_pat
     ]
     same = score_files(CLUENER, gold, lines(tmp_path / "predictions.dev.jsonl", dev), "span:micro_f1")
     assert same.scores["span:micro_f1"].figures == figure.figures
+
+
+def test_entities_off_their_places_count_by_their_words_where_the_rule_does(
+    gold: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shifted = {"name": {"王明": [[1, 2]]}, "address": {"上海": []}}
+    rows = [{"label": shifted}, {"label": {"book": {"《围城》": [[0, 3]]}}}]
+    pred = lines(tmp_path / "p.json", rows)
+    result = score_files(CLUENER, gold, pred)
+    assert result.scores["cluener:official"].figure == pytest.approx(3 / 10)
+    micro = result.scores["span:micro_f1"].figures
+    assert (micro["precision"], micro["recall"]) == (pytest.approx(1 / 3), pytest.approx(1 / 3))
+    assert result.tally.as_dict() == {WRONG: 2}
+    assert run(["score", "cluener", "--gold", str(gold), "--pred", str(pred)]) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "2 parts of answers outside the schema or off their place: wrong, unless a metric ignores places" in told
+    assert "'明在' in the text, not '王明'" in told
+
+
+@pytest.mark.parametrize(
+    ("predicate", "slots"),
+    [("主演过", "王明"), ("导演", {"@value": "王明", "inWork": "围城"})],
+)
+def test_relations_outside_the_schema_are_each_one_wrong_answer(tmp_path: Path, predicate: str, slots: Any) -> None:
+    text = "王明导演了《围城》"
+    right = {"predicate": "导演", "subject": "围城", "object": {"@value": "王明"}}
+    gold_file = lines(tmp_path / "dev.json", [{"text": text, "spo_list": [right]}])
+    wrong = {"predicate": predicate, "subject": "围城", "object": slots}
+    pred = lines(tmp_path / "p.json", [{"text": text, "spo_list": [right, wrong]}])
+    result = score_files(find_task("duie"), gold_file, pred)
+    for figures in (each.figures for each in result.scores.values()):
+        assert (figures["precision"], figures["recall"]) == (0.5, 1.0)
+    assert result.tally.as_dict() == {WRONG: 1}
+
+
+def test_events_outside_the_schema_are_wrong_in_every_metric(tmp_path: Path) -> None:
+    right = {"event_type": "公司上市", "arguments": [{"role": "环节", "argument": "正式上市"}]}
+    others = [
+        {"event_type": "公司上市", "arguments": [{"role": "环节", "argument": "敲钟"}]},
+        {"event_type": "公司离市", "arguments": [{"role": "公司", "argument": "甲"}]},
+        {"event_type": "公司上市", "arguments": [{"role": "公司", "argument": "甲"}]},
+    ]
+    rows = {"id": "a", "text": "甲公司上市", "title": "上市"}
+    full = {**right, "trigger": "上市"}
+    gold_file = lines(tmp_path / "dev.json", [{**rows, "event_list": [full]}])
+    pred = lines(tmp_path / "p.json", [{"id": "a", "event_list": [right, *others]}])
+    result = score_files(find_task("duee_fin"), gold_file, pred)
+    assert result.tally.as_dict() == {WRONG: 3}
+    figures = result.scores["duee_fin:greedy"].figures
+    assert (figures["precision"], figures["recall"]) == (0.25, 1.0)
+    for each in result.scores.values():
+        assert sum(line["predicted"] for line in each.per_label) == 4
 
 
 def test_ids_pair_rows_in_any_order(tmp_path: Path) -> None:

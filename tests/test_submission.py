@@ -257,6 +257,26 @@ def test_spans_that_are_not_in_the_text(case: Callable[[str], Case]) -> None:
         made.check()
 
 
+@pytest.mark.parametrize(
+    ("task", "answer", "says"),
+    [
+        (
+            "duie",
+            {"spo_list": [{"predicate": "没有", "subject": "甲", "object": {"@value": "乙"}}]},
+            "unknown predicate",
+        ),
+        ("duee", {"event_list": [{"event_type": "没有", "arguments": []}]}, "unknown event type"),
+    ],
+)
+def test_answers_outside_the_schema_are_refused(
+    case: Callable[[str], Case], task: str, answer: dict[str, Any], says: str
+) -> None:
+    made = case(task)
+    made.rewrite(lambda rows: [{**rows[0], **answer}, *rows[1:]])
+    with pytest.raises(UserError, match=f"line 1: .*{says}"):
+        made.check()
+
+
 def test_a_test_file_without_ids_is_named(tmp_path: Path) -> None:
     task = find_task("tnews")
     (tmp_path / "test.json").write_text('{"sentence": "好"}\n', encoding="utf-8")

@@ -175,6 +175,7 @@ class Entities(TaskBase):
     def read_prediction(self, row: Row, example: Example) -> Prediction:
         """A prediction in our own form (`entities`) or the official one (`label`); RowError if it fits not the text.
 
+        Official scorers look at words alone, so that in their form the places may be off: such entities are `Unplaced`.
         Where a row has both, `entities` is the prediction: our own files keep the gold `label` of their input beside.
         """
         text = example.texts[0]
@@ -186,8 +187,9 @@ class Entities(TaskBase):
         if self.label not in row.data:
             raise RowError(f"no prediction: neither 'entities' nor {self.label!r} is there", row.where)
         value = json_cell(row.data[self.label], "entities were", row.at(self.label))
-        spans = forms.read_official(value, text, self.labels, row.where, self.label)
-        return Prediction(answer=tuple(sorted(set(spans))))
+        wrong: list[RowError] = []
+        spans = forms.read_predicted(value, text, self.labels, row.where, self.label, wrong)
+        return Prediction(answer=tuple(sorted(set(spans))), wrong=tuple(wrong))
 
     def official_fields(self, example: Example, prediction: Prediction) -> dict[str, Any]:
         """The answer in the official form: `label` {type: {entity: [[start, end], ...]}}, ends inclusive."""

@@ -9,32 +9,61 @@ Both count Unicode characters of the text. Everything is checked against the tex
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from clue_cli.contract import Span
 from clue_cli.errors import RowError, Where, did_you_mean
 from tasks.families.values import kind, probability_in, rounded
 
 
+class Unplaced(NamedTuple):
+    """A predicted entity that does not stand where its row says: characters `[start, end)`, -1 without a place."""
+
+    start: int
+    end: int
+    type: str
+    words: str
+
+
 def read_official(value: Any, text: str, types: Sequence[str], where: Where, field: str) -> list[Span]:
     """The spans of the official form, half open; RowError for a wrong structure, type, offset or entity."""
-    spans: list[Span] = []
+    wrong: list[RowError] = []
+    spans = read_predicted(value, text, types, where, field, wrong)
+    if wrong:
+        raise wrong[0]
+    return [span for span in spans if isinstance(span, Span)]
+
+
+def read_predicted(
+    value: Any, text: str, types: Sequence[str], where: Where, field: str, wrong: list[RowError]
+) -> list[Span | Unplaced]:
+    """As `read_official`, for a prediction: entities that do not stand at their places, or have none, are read as
+    `Unplaced`, and `wrong` takes the errors."""
+    spans: list[Span | Unplaced] = []
     for type_, entities in _object(value, where.at(field), "{type: {entity: [[start, end], ...]}}").items():
         place = where.at(field, type_)
         _check_type(type_, types, place)
         for entity, pairs in _object(entities, place, "{entity: [[start, end], ...]}").items():
             place = where.at(field, type_, entity)
-            if not isinstance(pairs, list) or not pairs:
-                raise RowError(f"[[start, end], ...] was expected, found {kind(pairs)}", place)
+            placeless = RowError(f"[[start, end], ...] was expected, found {kind(pairs)}", place)
+            if not isinstance(pairs, list):
+                raise placeless
+            if not pairs:
+                wrong.append(placeless)
+                spans.append(Unplaced(-1, -1, type_, entity))
             for pair in pairs:
-                spans.append(_official_span(pair, entity, text, type_, place))
+                if not isinstance(pair, list) or len(pair) != 2 or not all(_whole(value) for value in pair):
+                    raise RowError(f"[start, end] of whole numbers was expected, found {kind(pair)}", place)
+                try:
+                    spans.append(_official_span(pair[0], pair[1], entity, text, type_, place))
+                except RowError as error:
+                    wrong.append(error)
+                    spans.append(Unplaced(pair[0], pair[1] + 1, type_, entity))
     return spans
 
 
-def _official_span(pair: Any, entity: str, text: str, type_: str, place: Where) -> Span:
-    if not isinstance(pair, list) or len(pair) != 2 or not all(_whole(value) for value in pair):
-        raise RowError(f"[start, end] of whole numbers was expected, found {kind(pair)}", place)
-    start, last = pair
+def _official_span(start: int, last: int, entity: str, text: str, type_: str, place: Where) -> Span:
+    """The span of an entity; RowError where it does not stand there."""
     _check_range(start, last + 1, text, place, f"[{start}, {last}] (end inclusive)")
     if text[start : last + 1] != entity:
         hint = "ends are inclusive in this form" if text[start:last] == entity else _hint(text, entity)

@@ -14,6 +14,7 @@ import json
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any, NamedTuple
 
 from clue_cli.errors import RowError, Where
@@ -101,7 +102,8 @@ class EventReader:
     offsets: whether the offsets that the official form gives count characters of `text`; else they are not looked at.
     gold:    whether it reads gold: then words must be where an offset says (without an offset: anywhere in the text,
              unless the form has none), and an event has a trigger where its type has one. Other programs' predictions
-             may hold anything; what is not in the text is wrong, not refused.
+             may hold anything; what is not in the text or the schema is wrong, not refused.
+    wrong:   what of a prediction the schema lacks, in order; filled while reading.
     """
 
     schema: Schema
@@ -110,6 +112,7 @@ class EventReader:
     field: str
     offsets: bool = True
     gold: bool = True
+    wrong: list[RowError] = dataclass_field(default_factory=list)
 
     def official(self, value: Any) -> tuple[Event, ...]:
         """The events of the official form, in order; RowError names what is wrong."""
@@ -162,7 +165,17 @@ class EventReader:
         if not isinstance(entry, dict):
             raise RowError(f"an event was expected, found {kind(entry)}", self.where.at(*path))
         place = self.where.at(*path, "event_type")
-        return check_name(entry.get("event_type"), tuple(self.schema.roles), "event type", place)
+        return self._known(entry.get("event_type"), tuple(self.schema.roles), "event type", place)
+
+    def _known(self, name: Any, known: Sequence[str], what: str, place: Where) -> str:
+        """`name` if it is one of `known`, in predictions any text; RowError for anything else."""
+        try:
+            return check_name(name, known, what, place)
+        except RowError as error:
+            if self.gold or not isinstance(name, str):
+                raise
+            self.wrong.append(error)
+            return name
 
     def _arguments(self, entry: dict[str, Any], path: tuple[Any, ...]) -> list[Any]:
         arguments = entry.get("arguments")
@@ -174,8 +187,10 @@ class EventReader:
     def _role(self, argument: Any, type_: str, path: tuple[Any, ...]) -> str:
         if not isinstance(argument, dict):
             raise RowError(f"an argument was expected, found {kind(argument)}", self.where.at(*path))
-        place = self.where.at(*path, "role")
-        return check_name(argument.get("role"), self.schema.roles[type_], f"role of {type_}", place)
+        place, role = self.where.at(*path, "role"), argument.get("role")
+        if type_ not in self.schema.roles and isinstance(role, str):  # nothing of such an event is right anyway
+            return role
+        return self._known(role, self.schema.roles.get(type_, ()), f"role of {type_}", place)
 
     def _official_trigger(self, entry: dict[str, Any], type_: str, path: tuple[Any, ...]) -> _Words | None:
         given = entry.get("trigger") is not None
@@ -237,7 +252,7 @@ class EventReader:
         starts: dict[int, int] = {}
         for index, (role, _) in enumerate(roles):
             if enumerated[index]:
-                check_name(
+                self._known(
                     words[index + triggered].text, enumerated[index], f"value of {role}", words[index + triggered].place
                 )
                 starts[index + triggered] = NOWHERE

@@ -241,20 +241,18 @@ class Events(TaskBase):
         """A prediction in our own form (`events`) or the official one (`event_list`); RowError if it does not fit.
 
         Where a row has both, `events` is the prediction: our own files keep the gold of their input beside. Words that
-        come without offsets are located as `event_forms.locate` says.
+        come without offsets are located as `event_forms.locate` says; what the schema lacks stays and is `wrong`.
         """
-        text = example.texts[0]
-        if self.events in row.data:
-            found = EventReader(self.known, text, row.where, self.events, self.offsets, gold=False).own(
-                row.data[self.events]
-            )
-            known = tuple(value for _, value in found if value is not None)
-            scores = EventScores(known) if len(known) == len(found) else None
-            return Prediction(tuple(event for event, _ in found), scores)
-        if self.label not in row.data:
+        name = self.events if self.events in row.data else self.label
+        if name not in row.data:
             raise RowError(f"no prediction: neither {self.events!r} nor {self.label!r} is there", row.where)
-        reader = EventReader(self.known, text, row.where, self.label, self.offsets, gold=False)
-        return Prediction(reader.official(row.data[self.label]))
+        reader = EventReader(self.known, example.texts[0], row.where, name, self.offsets, gold=False)
+        if name == self.label:
+            return Prediction(reader.official(row.data[name]), wrong=tuple(reader.wrong))
+        found = reader.own(row.data[name])
+        known = tuple(value for _, value in found if value is not None)
+        scores = EventScores(known) if len(known) == len(found) else None
+        return Prediction(tuple(event for event, _ in found), scores, tuple(reader.wrong))
 
     def submission_row(self, example: Example, prediction: Prediction) -> dict[str, Any]:
         """One line of the official prediction file: `id` and `event_list`, without triggers and offsets."""

@@ -129,14 +129,20 @@ def _slot_types(row: Row) -> dict[str, str]:
 # ---------------------------------------------------------------- reading
 
 
-def read_official(value: Any, schema: Schema, where: Where, field: str) -> list[Relation]:
-    """The relations of a `spo_list`; RowError, with the place, for a wrong structure, predicate or slot."""
+def read_official(
+    value: Any, schema: Schema, where: Where, field: str, wrong: list[RowError] | None = None
+) -> list[Relation]:
+    """The relations of a `spo_list`; RowError, with the place, for a wrong structure, predicate or slot.
+
+    wrong: takes the errors for predicates and slots that the schema lacks, and the relations are read all the same.
+    """
     relations: list[Relation] = []
     for position, spo in enumerate(_list(value, where.at(field))):
-        predicate = _predicate(spo, schema, where, (field, position))
+        predicate = _predicate(spo, schema, where, (field, position), wrong)
         subject = _string(_part(spo, "subject", where, (field, position)), where.at(field, position, "subject"))
         given = _part(spo, "object", where, (field, position))
-        slots = _slots({VALUE: given} if isinstance(given, str) else given, predicate, schema, where, (field, position))
+        given = {VALUE: given} if isinstance(given, str) else given
+        slots = _slots(given, predicate, schema, where, (field, position), wrong)
         texts = [(slot, _string(text, where.at(field, position, "object", slot))) for slot, text in slots.items()]
         relations.append(Relation(predicate, subject, tuple(texts)))
     return relations
@@ -176,7 +182,15 @@ def _part(entry: Mapping[str, Any], name: str, where: Where, path: Sequence[Any]
     return entry[name]
 
 
-def _predicate(entry: Any, schema: Schema, where: Where, path: Sequence[Any]) -> str:
+def _refuse(error: RowError, wrong: list[RowError] | None) -> None:
+    if wrong is None:
+        raise error
+    wrong.append(error)
+
+
+def _predicate(
+    entry: Any, schema: Schema, where: Where, path: Sequence[Any], wrong: list[RowError] | None = None
+) -> str:
     if not isinstance(entry, dict):
         raise RowError(f"{{predicate, subject, object}} was expected, found {kind(entry)}", where.at(*path))
     predicate, place = _part(entry, "predicate", where, path), where.at(*path, "predicate")
@@ -184,22 +198,26 @@ def _predicate(entry: Any, schema: Schema, where: Where, path: Sequence[Any]) ->
         raise RowError(f"the predicate must be a text, found {kind(predicate)}", place)
     if predicate not in schema:
         hint = "predicates are those of the schema (*schema*.json) in the directory of data or gold, else the official"
-        raise RowError(did_you_mean(predicate, schema, "predicate"), place, hint=hint)
+        _refuse(RowError(did_you_mean(predicate, schema, "predicate"), place, hint=hint), wrong)
     return predicate
 
 
-def _slots(given: Any, predicate: str, schema: Schema, where: Where, path: Sequence[Any]) -> dict[str, Any]:
-    """Slot -> what it holds, in the order of the schema."""
+def _slots(
+    given: Any, predicate: str, schema: Schema, where: Where, path: Sequence[Any], wrong: list[RowError] | None = None
+) -> dict[str, Any]:
+    """Slot -> what it holds, in the order of the schema, behind them those that it lacks."""
     place = where.at(*path, "object")
     if not isinstance(given, dict):
         raise RowError(f'{{"{VALUE}": ...}} was expected, found {kind(given)}', place)
+    if predicate not in schema:  # nothing of such a relation is right anyway
+        return dict(given)
     known = schema[predicate][1]
     for slot in given:
         if slot not in known:
-            raise RowError(did_you_mean(slot, known, f"slot of predicate {predicate!r}"), place)
+            _refuse(RowError(did_you_mean(slot, known, f"slot of predicate {predicate!r}"), place), wrong)
     if VALUE not in given:
         raise RowError(f"no slot {VALUE!r}, which every object has; found {kind(given)}", place)
-    return {slot: given[slot] for slot in known if slot in given}
+    return {slot: given[slot] for slot in dict.fromkeys([*known, *given]) if slot in given}
 
 
 def _string(value: Any, place: Where) -> str:

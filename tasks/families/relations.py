@@ -284,7 +284,8 @@ class Relations(TaskBase):
     def read_prediction(self, row: Row, example: Example) -> Prediction:
         """A prediction in our own form (`relations`) or the official one (`spo_list`); RowError if it is neither.
 
-        Where a row has both, `relations` is the prediction. The words of the official form need not stand in the text.
+        Where a row has both, `relations` is the prediction. The words of the official form need not stand in the text;
+        predicates and slots that the schema lacks stay and are `wrong`.
         """
         if row.data.get(self.relations) not in (None, ""):
             found = dict(self._own_form(row, example.texts[0]))
@@ -292,8 +293,9 @@ class Relations(TaskBase):
         if self.label not in row.data:
             raise RowError(f"no prediction: neither {self.relations!r} nor {self.label!r} is there", row.where)
         value = json_cell(row.data[self.label], "a list of relations was", row.at(self.label))
-        relations = forms.read_official(value, self.by_predicate, row.where, self.label)
-        return Prediction(answer=tuple(dict.fromkeys(relations)))
+        wrong: list[RowError] = []
+        relations = forms.read_official(value, self.by_predicate, row.where, self.label, wrong)
+        return Prediction(answer=tuple(dict.fromkeys(relations)), wrong=tuple(wrong))
 
     def official_fields(self, example: Example, prediction: Prediction) -> dict[str, Any]:
         """The answer in the official form: `spo_list`."""

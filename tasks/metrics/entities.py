@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from clue_cli.contract import Counts, Example, Prediction, Span
+from tasks.families.entity_forms import Unplaced
 from tasks.metrics.counts import ClassCounts
 
 
-def _answer(prediction: Prediction | None) -> Sequence[Span]:
+def _answer(prediction: Prediction | None) -> Sequence[Span | Unplaced]:
     """The predicted spans; none for a missing prediction."""
     return () if prediction is None else prediction.answer
 
@@ -31,7 +32,7 @@ class _SpanMetric:
         self.classes = ClassCounts(types)
         self.columns = self.classes.columns
 
-    def _compared(self, text: str, spans: Iterable[Span]) -> Set[tuple[Hashable, str]]:
+    def _compared(self, text: str, spans: Iterable[Span | Unplaced]) -> Set[tuple[Hashable, str]]:
         """What counts as equal: a set of (key, type)."""
         raise NotImplementedError
 
@@ -59,8 +60,10 @@ class CluenerOfficial(_SpanMetric):
 
     id = "cluener:official"
 
-    def _compared(self, text: str, spans: Iterable[Span]) -> Set[tuple[Hashable, str]]:
-        return {(text[span.start : span.end], span.type) for span in spans}
+    def _compared(self, text: str, spans: Iterable[Span | Unplaced]) -> Set[tuple[Hashable, str]]:
+        return {
+            (span.words if isinstance(span, Unplaced) else text[span.start : span.end], span.type) for span in spans
+        }
 
     def result(self, totals: np.ndarray) -> dict[str, np.ndarray]:
         """`f1`, `precision`, `recall`, macro over types, from sums (..., K), each (...)."""
@@ -83,6 +86,8 @@ class CluenerOfficial(_SpanMetric):
 class SpanMicroF1(_SpanMetric):
     """Micro F1 over exact spans: a prediction is right if a gold span has the same start, end and type.
 
+    A predicted entity that does not stand at its place (`Unplaced`) is wrong.
+
     Spans of one row are a set (a span given twice counts once). `f1` (primary), `precision` and `recall` come from
     the sums over rows and types, never from a mean over batches; gold that the model could not reach (cut off, borders
     inside a token) is gold all the same. No gold and no prediction: 0.
@@ -90,8 +95,8 @@ class SpanMicroF1(_SpanMetric):
 
     id = "span:micro_f1"
 
-    def _compared(self, text: str, spans: Iterable[Span]) -> Set[tuple[Hashable, str]]:
-        return {((span.start, span.end), span.type) for span in spans}
+    def _compared(self, text: str, spans: Iterable[Span | Unplaced]) -> Set[tuple[Hashable, str]]:
+        return {(span, span.type) for span in spans}
 
     def result(self, totals: np.ndarray) -> dict[str, np.ndarray]:
         """`f1`, `precision`, `recall` from sums (..., K), each (...)."""

@@ -267,7 +267,7 @@ def test_a_prediction_in_the_official_form_needs_no_trigger_and_no_offsets() -> 
     ("data", "words"),
     [
         ({"id": "a1"}, "no prediction: neither 'events' nor 'event_list'"),
-        ({"event_list": [official(event_type="并购")]}, "unknown event type"),
+        ({"event_list": [official(event_type=3)]}, "the event type must be a string"),
         ({"event_list": [argument(argument_start_index=3)]}, "at character 3"),
         ({"events": [{"event_type": "停产"}]}, "list of arguments"),
     ],
@@ -275,6 +275,23 @@ def test_a_prediction_in_the_official_form_needs_no_trigger_and_no_offsets() -> 
 def test_a_prediction_that_does_not_fit_is_refused(data: dict[str, Any], words: str) -> None:
     with pytest.raises(RowError, match=words):
         TASK.read_prediction(row(data), example(TEXT))
+
+
+@pytest.mark.parametrize(
+    ("type_", "role", "value", "says"),
+    [
+        ("并购", "甲方", "甲公司", "event_list[0].event_type: unknown event type '并购'"),
+        ("上市", "甲方", "甲公司", "event_list[0].arguments[0].role: unknown role of 上市 '甲方'"),
+        ("上市", "环节", "上市", "event_list[0].arguments[0].argument: unknown value of 环节 '上市'"),
+    ],
+)
+def test_what_the_schema_lacks_is_wrong_in_predictions(type_: str, role: str, value: str, says: str) -> None:
+    data = {"event_list": [{"event_type": type_, "arguments": [{"role": role, "argument": value}]}]}
+    prediction = TASK.read_prediction(row(data), example(TEXT))
+    (event,) = prediction.answer
+    assert (event.type, [(a.role, a.text) for a in event.arguments]) == (type_, [(role, value)])
+    (error,) = prediction.wrong
+    assert says in str(error)
 
 
 def test_the_official_prediction_file(tmp_path: Path) -> None:
