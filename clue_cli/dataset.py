@@ -119,6 +119,7 @@ class SpanTask(Protocol):
 class SplitDescription:
     """One split as measured; counts are rows or examples.
 
+    ignored:      other files of the user's that could be this split, after `file` in the order of preference.
     official:     whether the file is the official one; None where its hash is not known (or the data are the user's).
     rows:         rows in the file; `examples` those read; `left_out` the others, by reason.
     labels:       label or span type -> how often it occurs as gold, in the order of the task.
@@ -135,6 +136,7 @@ class SplitDescription:
     sha256: str
     official: bool | None
     official_rows: int | None
+    ignored: list[str] = field(default_factory=list)
     rows: int = 0
     examples: int = 0
     labelled: int = 0
@@ -222,6 +224,7 @@ def measure_split(
         sha256=", ".join(hashes),
         official=None if None in expected else expected == hashes,
         official_rows=None if task.own else task.counts.get(split),
+        ignored=[name for name in task.files[split] if task.own and name not in files and source.has(name)],
         labels=dict.fromkeys(task.labels, 0),
     )
     repeats, labels = Repeats(), Counter[str]()

@@ -181,12 +181,15 @@ def _share(part: float, whole: float) -> float:
 
 
 def check_splits(found: Description) -> Grades:
-    """Train and dev are there and labelled."""
+    """Train and dev are there and labelled, and no file lies beside them unread."""
     for split, without in NEEDED.items():
         if split not in found.splits:
             yield "fail", f"no {split} split: {without}"
         elif not found.splits[split].labelled:
             yield "fail", f"{split} holds no labelled row"
+    for measured in found.splits.values():
+        if measured.ignored:
+            yield "warn", f"not read, since {measured.file} goes before: {', '.join(measured.ignored)}"
     yield "good", ", ".join(f"{name} {split.examples:,}" for name, split in found.splits.items()) + " examples"
 
 

@@ -155,9 +155,9 @@ class TaskBase(Declaration, Task):
             if identity in first_place:
                 before = first_place[identity]
                 used = f"in line {before.line}" if before.line is not None else f"at {before}"
-                raise RowError(
-                    f"id {identity!r} was already used {used}; ids of a test split must differ", row.at(self.id)
-                )
+                hint = '`id = "..."` in task.toml names another field' if self.declared else None
+                differ = f"id {identity!r} was already used {used}; ids of a test split must differ"
+                raise RowError(differ, row.at(self.id), hint=hint)
             first_place[identity] = row.where
 
     def identity(self, row: Row) -> str | int | None:

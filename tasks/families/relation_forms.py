@@ -214,7 +214,7 @@ def _slots(
     known = schema[predicate][1]
     for slot in given:
         if slot not in known:
-            _refuse(RowError(did_you_mean(slot, known, f"slot of predicate {predicate!r}"), place), wrong)
+            _refuse(RowError(f"predicate {predicate!r}: {did_you_mean(slot, known, 'slot')}", place), wrong)
     if VALUE not in given:
         raise RowError(f"no slot {VALUE!r}, which every object has; found {kind(given)}", place)
     return {slot: given[slot] for slot in dict.fromkeys([*known, *given]) if slot in given}

@@ -72,3 +72,14 @@ def test_the_real_cluener_is_within_reach_of_the_shipped_encoder(
     shown = " ".join(capsys.readouterr().out.split())
     assert "dev: 3,072 of 3,072 gold answers within reach" in shown
     assert "joins no Chinese characters" in shown
+
+
+def test_a_file_that_is_not_read_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "task.toml").write_text('family = "classification"\nlabels = ["a", "b"]\n')
+    (tmp_path / "train.jsonl").write_text('{"text": "x", "label": "a"}\n{"text": "y", "label": "b"}\n')
+    for name in ("train.csv", "dev.csv"):
+        (tmp_path / name).write_text("text,label\nz,a\nw,b\n")
+    run(["data", str(tmp_path)])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "not read, since train.jsonl goes before: train.csv" in shown
+    assert "since dev.csv" not in shown

@@ -208,6 +208,14 @@ def test_without_a_dev_file_it_is_said_how_to_come_by_one(tmp_path: Path, train:
         assert caught.value.hint is None
 
 
+def test_repeated_ids_of_a_test_file_are_told_how_to_name_another_field(tmp_path: Path) -> None:
+    path = directory(tmp_path, MINIMAL, test__csv="id,text\n1,a\n1,b\n")
+    with pytest.raises(
+        RowError, match=r'csv:3: id: .* must differ \(`id = "\.\.\."` in task\.toml names another field'
+    ):
+        read(path, "test")
+
+
 def test_a_missing_gold_field_is_no_row_without_a_label(tmp_path: Path) -> None:
     path = directory(tmp_path, MINIMAL + 'left_out = [""]\n', train__jsonl='{"text": "很好", "lable": "好"}')
     with pytest.raises(RowError, match="no field 'label'"):

@@ -163,7 +163,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"text": TEXT, "spo_list": [{**GOOD, "object": {"@value": 7}}]}, "a text was expected, found the number 7"),
     (
         {"text": TEXT, "spo_list": [{**GOOD, "object": {"@value": "x", "inWork": "y"}}]},
-        "unknown slot of predicate '作者'",
+        "predicate '作者': unknown slot 'inWork'; known: @value",
     ),
     ({"text": TEXT, "spo_list": [spo("饰演", "葛优", "福贵", inwork="x")]}, "did you mean inWork"),
     (
