@@ -163,6 +163,27 @@ def test_which_annotation_of_a_task_counts(tmp_path: Path) -> None:
     }
 
 
+def test_relations_agree_where_they_lead_from_the_same_to_the_same(tmp_path: Path) -> None:
+    """The ids of regions differ in every annotation; "left" turns a relation round, and "bi" has no direction."""
+
+    def said(key: str, **how: Any) -> Any:
+        ends = (f"{key}2", f"{key}1") if how.pop("turned", False) else (f"{key}1", f"{key}2")
+        regions = region(0, 1, "a", key=f"{key}1"), region(1, 2, "a", key=f"{key}2")
+        return annotation(*regions, relation(*ends, how.pop("label", "r"), **how))
+
+    pairs = [
+        ({}, {}), ({}, {"direction": "left", "turned": True}),
+        ({"direction": "bi"}, {"direction": "bi", "turned": True}),
+        ({}, {"turned": True}), ({}, {"direction": "left"}), ({}, {"label": "s"}),
+        ({}, {"direction": "bi"}),
+    ]  # fmt: skip
+    for number, (one, other) in enumerate(pairs):
+        export = [task("李雷", annotations=[said("x", **one), said("y", **other)])]
+        _, done = converted(written(tmp_path / "e.json", export), output=tmp_path / str(number))
+        disagreeing = left_out(done).get("texts whose annotators disagree", 0)
+        assert disagreeing == (number > 2), number
+
+
 def test_relations_and_their_directions(tmp_path: Path) -> None:
     text = "李雷生于北京，任校长"
     export = [

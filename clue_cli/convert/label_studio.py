@@ -120,10 +120,29 @@ def _count_further(contents: Sequence[Any], where: Where, tally: Tally) -> None:
 
 
 def _essence(content: Any) -> str:
-    """What an annotator said, without the ids that differ anyway."""
+    """What an annotator said, without the ids that differ anyway: a relation's ends are told by what they mark."""
     parts = content if isinstance(content, list) else [content]
-    values = [part.get("value", part) if isinstance(part, dict) else part for part in parts]
-    return "\n".join(sorted(json.dumps(value, sort_keys=True, default=str) for value in values))
+    results = [part for part in parts if isinstance(part, dict)]
+    regions = {str(part.get("id")): part.get("value") for part in results if part.get("type") in _SPANS}
+    values = [part for part in parts if not isinstance(part, dict)]
+    for part in results:
+        values.append(_related(part, regions) if part.get("type") == "relation" else part.get("value", part))
+    return "\n".join(sorted(map(_sortable, values)))
+
+
+def _related(result: Mapping[str, Any], regions: Mapping[str, Any]) -> list[Any]:
+    """A relation by the values of its regions, in the direction it is read (`_add_relation`)."""
+    ends = [regions.get(str(result.get(name))) for name in ("from_id", "to_id")]
+    direction = result.get("direction") or "right"
+    if direction == "left":
+        direction, ends = "right", ends[::-1]
+    elif direction == "bi":
+        ends.sort(key=_sortable)
+    return [direction, ends, result.get("labels") or []]
+
+
+def _sortable(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
 
 
 def _read_results(document: Document, results: list[Any], where: Where, label_field: str | None, tally: Tally) -> None:
