@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -122,6 +123,18 @@ def test_one_document_or_a_zip_of_several(tmp_path: Path) -> None:
             archive.write(file, f"corpus/{file.name}")
     rows, done = converted(path, output=tmp_path / "two")
     assert [row["id"] for row in rows] == ["corpus/a", "corpus/b"]
+    assert done.format == "brat"
+
+
+def test_a_collection_in_directories_is_what_its_zip_is(tmp_path: Path) -> None:
+    for name in ("one/a", "two/deep/a"):
+        corpus(tmp_path / "in", bound("T1", "人", "周亦然"), name=name)
+    written(tmp_path / "in" / "annotation.conf", "[entities]\n")
+    written(tmp_path / "in" / ".hidden" / "a.ann", "no annotation")
+    found, done = converted(tmp_path / "in", output=tmp_path / "out")
+    assert [row["id"] for row in found] == ["one/a", "two/deep/a"]
+    path = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "in"))
+    assert converted(path, output=tmp_path / "zipped")[0] == found
     assert done.format == "brat"
 
 

@@ -140,7 +140,7 @@ def test_a_zip_as_doccano_packs_it(tmp_path: Path) -> None:
             [row], _ = converted(path)
             assert spans(row) == [(0, 2, "人")]
         else:
-            with pytest.raises(UserError, match=r"one export was expected, found anna\.jsonl, ben\.jsonl"):
+            with pytest.raises(UserError, match=r"found anna\.jsonl, ben\.jsonl \(unpack it and give one of them\)"):
                 converted(path, output=tmp_path / "b")
 
 

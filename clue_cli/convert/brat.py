@@ -1,4 +1,4 @@
-"""brat's standoff form: a text (.txt) and its annotations (.ann) side by side in a directory or a zip.
+"""brat's standoff form: a text (.txt) and its annotations (.ann) side by side in a directory tree or a zip.
 
 Read are text-bound annotations (T), relations (R) and events (E). Attributes (A, M), normalisations (N), notes (#) and
 equivalences (*) are counted. Offsets count characters of the text as it stands in the file. brat breaks a span at a
@@ -12,15 +12,17 @@ the event has the role without them. Arguments that are events themselves are le
 from __future__ import annotations
 
 import itertools
+import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from clue_cli.contract import Tally
 from clue_cli.convert.documents import Document, Event, Mark, Reading, Relation
 from clue_cli.errors import RowError, UserError, Where
 from clue_cli.lines import reading as file_reading
-from clue_cli.sources import Source
+from clue_cli.sources import DirectorySource, Source
 
 DISCONTINUOUS = "discontinuous spans"
 UNANNOTATED = "texts without an .ann file"
@@ -29,6 +31,31 @@ OTHERS = {"A": "attributes", "M": "attributes", "N": "normalisations", "#": "not
 _TEXT_BOUND = re.compile(r"(?P<type>\S+) (?P<offsets>\d+ \d+(?:;\d+ \d+)*)")
 _ARGUMENT = re.compile(r"(?P<role>[^:\s]+):(?P<key>[^:\s]+)")
 _NUMBERED = re.compile(r"(?P<role>.*\D)\d+")
+
+
+class Collection(DirectorySource):
+    """A directory of documents, those in its sub-directories (brat's collections) included; names as in its zip."""
+
+    def names(self) -> list[str]:
+        """Paths below the directory, sorted; hidden files and what lies in hidden directories are left out."""
+        found: list[str] = []
+        top = Path(self.location)
+        with file_reading(self.location):
+            for place, directories, files in os.walk(top, onerror=_unreadable):
+                directories[:] = [name for name in directories if not name.startswith(".")]
+                below = Path(place).relative_to(top)
+                found += [(below / name).as_posix() for name in files if not name.startswith(".")]
+        return sorted(found)
+
+
+def _unreadable(error: OSError) -> None:
+    """Documents of a directory that cannot be listed would be missing in silence."""
+    raise error
+
+
+def is_annotated(names: Iterable[str]) -> bool:
+    """Whether annotations of brat's are among the files of these names."""
+    return any(name.lower().endswith(".ann") for name in names)
 
 
 @dataclass(slots=True)
@@ -42,7 +69,7 @@ class _Lines:
 
 def pairs(source: Source) -> tuple[list[tuple[str, str]], list[str]]:
     """(text, annotations) of every annotated document, and the texts without annotations; UserError without any."""
-    names = source.names()
+    names = [name for name in source.names() if not any(part.startswith(".") for part in name.split("/"))]
     texts = [name for name in names if name.lower().endswith(".txt")]
     known = {name[:-4]: name for name in texts}
     found = []

@@ -33,12 +33,16 @@ def open_export(location: str | Path, wanted: str = "auto", encoding: str = "utf
     """The export at `location`: a file, a directory, or a zip (doccano packs its exports). UserError if it is none."""
     if wanted != "auto" and wanted not in FORMATS:
         raise UserError(did_you_mean(wanted, ("auto", *FORMATS), "format"), where="--format")
-    path = Path(location)
+    path = Path(location).expanduser()
     if path.suffix.lower() in (".ann", ".txt") and wanted in ("auto", BRAT) and path.with_suffix(".ann").exists():
         return Export(BRAT, Source.open(path.parent, encoding=encoding), path.name)
+    if wanted in ("auto", BRAT) and path.is_dir():
+        collection = brat.Collection(path, encoding)
+        if brat.is_annotated(collection.names()):
+            return Export(BRAT, collection, None)
     source = Source.open(location, encoding=encoding)
     names = [name for name in source.names() if not Path(name).name.startswith(".")]
-    if wanted == BRAT or (wanted == "auto" and any(name.lower().endswith(".ann") for name in names)):
+    if wanted == BRAT or (wanted == "auto" and brat.is_annotated(names)):
         if path.is_file() and path.suffix.lower() != ".zip":
             hint = "give the directory with the .txt and .ann files, or one of them"
             raise UserError("no .ann file beside it", where=str(location), hint=hint)
