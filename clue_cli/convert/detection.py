@@ -12,7 +12,7 @@ from clue_cli.contract import Tally
 from clue_cli.convert import bio, brat, doccano, label_studio
 from clue_cli.convert.documents import Document, Reading, entries
 from clue_cli.errors import UserError, did_you_mean
-from clue_cli.sources import Source
+from clue_cli.sources import Source, ZipSource
 
 LABEL_STUDIO, DOCCANO, BIO, BRAT = FORMATS = ("label-studio", "doccano", "bio", "brat")
 
@@ -49,8 +49,9 @@ def open_export(location: str | Path, wanted: str = "auto", encoding: str = "utf
         return Export(BRAT, source, None)
     if len(names) != 1:
         found = ", ".join(names[:8]) or "nothing"
-        hint = "name one; a zip of doccano holds one file an annotator"
-        raise UserError(f"one export was expected, found {found}", where=str(location), hint=hint)
+        several = "unpack it and give one of them" if isinstance(source, ZipSource) else "give one of them"
+        advice = several if names else None
+        raise UserError(f"one export was expected, found {found}", where=source.location, hint=advice)
     return Export(_format(source, names[0]) if wanted == "auto" else wanted, source, names[0])
 
 
