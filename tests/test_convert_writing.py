@@ -204,6 +204,31 @@ def test_nothing_is_replaced_unasked_and_labels_are_those_of_the_export(tmp_path
     assert find_task(str(tmp_path / "out")).labels == ("物",)
 
 
+@pytest.mark.parametrize("named", ["train.jsonl", ".", "link.jsonl"])
+def test_an_export_is_never_replaced_by_its_rows(tmp_path: Path, named: str) -> None:
+    path = export(tmp_path / "in" / "train.jsonl", "甲", "乙")
+    before = path.read_bytes()
+    if named == "link.jsonl":
+        (tmp_path / "link.jsonl").symlink_to(path)
+    file = tmp_path / named if named == "link.jsonl" else tmp_path / "in" / named
+    for force in (True, False):
+        with pytest.raises(UserError, match=r"in/train\.jsonl: this is the export; its rows must go elsewhere"):
+            converted(file, output=tmp_path / "in", force=force)
+    assert [found.name for found in (tmp_path / "in").iterdir()] == ["train.jsonl"]
+    assert path.read_bytes() == before
+    assert len(converted(file, output=tmp_path / "in", split="dev")[0]) == 2
+
+
+def test_no_text_of_brat_is_replaced_by_labels(tmp_path: Path) -> None:
+    for name in ("a", "labels"):
+        written(tmp_path / f"{name}.txt", "周亦然")
+        written(tmp_path / f"{name}.ann", "T1\t人 0 3\t周亦然\n")
+    for file in (tmp_path, tmp_path / "a.ann"):
+        with pytest.raises(UserError, match=r"labels\.txt: this is the export"):
+            converted(file, output=tmp_path, force=True)
+    assert (tmp_path / "labels.txt").read_text(encoding="utf-8") == "周亦然"
+
+
 def test_a_directory_of_another_task_is_left_alone(tmp_path: Path) -> None:
     written(tmp_path / "out" / "task.toml", 'family = "classification"\nlabels = ["a", "b"]\n')
     with pytest.raises(UserError, match=r"task\.toml: exists already"):

@@ -103,6 +103,7 @@ def convert(request: Request) -> Converted:
     written = official if request.form == "official" else dict
     files |= {target.files[split]: [written(row) for row in part] for split, part in dealt.items()}
     replaced = {name: lines for name, lines in files.items() if not (request.split and name == target.names)}
+    writing.keep_inputs(directory, files, export.inputs())
     writing.check(directory, replaced, request.force)
     writing.write(directory, files)
     counted = {split: [_annotations(row) for row in part] for split, part in dealt.items()}

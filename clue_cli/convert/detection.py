@@ -28,6 +28,14 @@ class Export:
     source: Source
     file: str | None
 
+    def inputs(self) -> list[Path]:
+        """The files on the disk that the export is read from."""
+        place = Path(self.source.location)
+        if not place.is_dir():
+            return [place]
+        names = [self.file] if self.format != BRAT else itertools.chain.from_iterable(brat.pairs(self.source)[0])
+        return [place / name for name in names if name is not None]
+
 
 def open_export(location: str | Path, wanted: str = "auto", encoding: str = "utf-8") -> Export:
     """The export at `location`: a file, a directory, or a zip (doccano packs its exports). UserError if it is none."""

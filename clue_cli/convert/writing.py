@@ -7,7 +7,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,14 @@ def planned(
         told = f"lacks {', '.join(new[:8])}, which these annotations have"
         raise UserError(told, where=str(path), hint="--force adds them; train again then")
     return {target.names: both}
+
+
+def keep_inputs(directory: Path, files: Iterable[str], inputs: Iterable[Path]) -> None:
+    """UserError if a file that is to be written is one of those that were read: it would be the end of the export."""
+    read = {(found.st_dev, found.st_ino) for found in map(Path.stat, inputs)}
+    for path in (directory / name for name in files):
+        if path.exists() and ((found := path.stat()).st_dev, found.st_ino) in read:
+            raise UserError("this is the export; its rows must go elsewhere", where=f"--output {path}")
 
 
 def check(directory: Path, files: Mapping[str, Sequence[Any]], force: bool) -> None:
