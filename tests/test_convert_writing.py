@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import os
 from pathlib import Path
@@ -296,6 +297,38 @@ def test_what_is_no_export_is_named(tmp_path: Path, content: str | bytes, says: 
     assert says in str(error.value)
     assert "x.json" in str(error.value)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("task", "row"),
+    [
+        ("cluener", {"text": "甲", "label": {"人": {"甲": [[0, 0]]}}}),
+        ("duie", {"text": "甲", "spo_list": []}),
+        ("duie", {"text": "甲", "relations": [{"predicate": "a"}]}),
+        ("duee", {"text": "甲", "id": "1", "event_list": []}),
+        ("duee", {"text": "甲", "events": [{"event_type": "a"}]}),
+        ("duee_fin", {"text": "甲", "id": "1", "title": "乙", "event_list": []}),
+    ],
+)
+def test_what_needs_no_conversion_is_told_the_command(tmp_path: Path, task: str, row: Any) -> None:
+    path = written(tmp_path / "a b" / "x.json", [row], lines=True)
+    told = rf"x\.json:1: this is the form of task {task} already .*: clue train {task} --data '{tmp_path}/a b'\)"
+    with pytest.raises(UserError, match=told):
+        converted(path)
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.csv.gz"])
+@pytest.mark.parametrize("format", ["auto", "doccano"])
+def test_a_table_is_told_what_it_needs(tmp_path: Path, name: str, format: str) -> None:
+    content = b"id,text,label\n1,\xe7\x94\xb2,a\n"
+    path = written(tmp_path / name, gzip.compress(content) if name.endswith(".gz") else content)
+    with pytest.raises(UserError, match=r"tables are not converted: .* give them a task\.toml"):
+        converted(path, format=format)
+
+
+def test_a_column_file_may_be_called_tsv(tmp_path: Path) -> None:
+    [row], _ = converted(written(tmp_path / "x.tsv", "甲\tB-人\n乙\tO\n"))
+    assert row["text"] == "甲乙"
 
 
 def test_places_that_do_not_exist_or_cannot_be_written(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 from clue_cli.contract import Tally
 from clue_cli.convert import bio, brat, doccano, label_studio
-from clue_cli.convert.documents import Document, Reading, entries
+from clue_cli.convert.documents import Document, Reading, entries, refuse_table
+from clue_cli.convert.official import words_of
 from clue_cli.errors import UserError, did_you_mean
 from clue_cli.sources import Source, ZipSource
 
@@ -70,6 +72,12 @@ def _format(source: Source, name: str) -> str:
     if bio.is_tagged(line) or line.startswith("-DOCSTART-") or not line.lstrip().startswith(("{", "[")):
         return _columns(source, name)
     value, where = next(iter(entries(source, name)), (None, None))
+    if (words := words_of(value)) is not None:
+        packed = isinstance(source, ZipSource) or Path(source.location).is_dir()
+        data = source.location if packed else str(Path(source.location).parent)
+        told = f"this is the form of task {words.split()[0]} already"
+        hint = f"train on it as it is: clue train {words.format(shlex.quote(data))}"
+        raise UserError(told, where=str(where), hint=hint)
     found = _rows(value)
     if found is None:
         fields = ", ".join(value) if isinstance(value, dict) else "no objects"
@@ -83,6 +91,7 @@ def _columns(source: Source, name: str) -> str:
     lines = [line for _, line in itertools.islice(source.lines(name), LOOKED_AT)]
     lines = [line for line in lines if not line.startswith(("-DOCSTART-", "#"))]
     if sum(map(bio.is_tagged, lines)) * 2 < len(lines):
+        refuse_table(name, source.place(name))
         raise UserError(
             "cannot tell the format: neither JSON nor lines of a token and a tag",
             where=source.place(name),

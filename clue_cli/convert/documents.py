@@ -13,7 +13,7 @@ from typing import Any
 
 from clue_cli.contract import Span, Tally
 from clue_cli.errors import RowError, UserError, Where
-from clue_cli.lines import Bad
+from clue_cli.lines import Bad, table_ending
 from clue_cli.sources import Source
 
 CHARACTERS, UTF16 = "characters", "utf-16"
@@ -153,15 +153,20 @@ def identity(value: Any) -> str | int | None:
     return value if isinstance(value, (str, int)) and not isinstance(value, bool) else None
 
 
+def refuse_table(name: str, place: str) -> None:
+    """UserError for a file that is a table by its name."""
+    if table_ending(name) is not None:
+        hint = "rows of one text and one label need no conversion: give them a task.toml"
+        raise UserError("tables are not converted: export JSON or JSON lines", where=place, hint=hint)
+
+
 def entries(source: Source, name: str, bad: Bad | None = None) -> Iterable[tuple[Any, Where]]:
     """The values of a file with their places: of a JSON list (or one object), or of JSON lines; `bad` takes wrong ones.
 
     RowError for a file that is neither.
     """
     place = source.place(name)
-    if name.lower().endswith((".csv", ".tsv")):
-        hint = "rows of one text and one label need no conversion: give them a task.toml"
-        raise UserError("tables are not converted: export JSON or JSON lines", where=place, hint=hint)
+    refuse_table(name, place)
     value = source.document(name)
     if value is None:
         return ((row.data, row.where) for row in source.rows(name, bad))

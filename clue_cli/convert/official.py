@@ -1,4 +1,4 @@
-"""Our own forms of annotations turned into the official ones: CLUENER's, DuIE's and DuEE's."""
+"""Our own forms of annotations turned into the official ones, CLUENER's, DuIE's and DuEE's; and rows told by them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Row = dict[str, Any]
+
+
+def words_of(row: Any) -> str | None:
+    """What `clue train` is told for a row that is read as it is, in the official form or in ours (`Target.words`).
+
+    None for any other row.
+    """
+    if not isinstance(row, dict):
+        return None
+    label = row.get("label")
+    if isinstance(label, dict) and all(isinstance(words, dict) for words in label.values()):
+        return "cluener --data {}"
+    if "event_list" in row and "title" in row:
+        return "duee_fin --data {}"
+    if "event_list" in row or _holds(row.get("events"), "event_type"):
+        return "duee --data {}"
+    return "duie --data {}" if "spo_list" in row or _holds(row.get("relations"), "predicate") else None
+
+
+def _holds(value: Any, name: str) -> bool:
+    return isinstance(value, list) and any(isinstance(part, dict) and name in part for part in value)
 
 
 def official(row: Mapping[str, Any]) -> Row:
