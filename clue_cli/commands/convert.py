@@ -132,6 +132,8 @@ def convert_command(
 
 def _show(done: Converted) -> None:
     console.tally(done.left_out)
+    for warning in done.warnings:
+        console.warn(warning)
     if console.is_json():
         console.emit_json(done.as_dict())
         return

@@ -55,7 +55,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What a conversion made: rows by split, annotations by split, names, the files written, and what was left out."""
+    """What a conversion made: rows by split, annotations by split, names, the files written, and what was left out.
+
+    warnings: what the user should look at before training.
+    """
 
     format: str
     task: str
@@ -67,13 +70,14 @@ class Converted:
     files: list[str]
     words: str
     left_out: Tally
+    warnings: list[str]
 
     def as_dict(self) -> dict[str, Any]:
         """As one JSON document."""
         return {
             "format": self.format, "task": self.task, "output": str(self.output), "rows": self.rows,
             "annotations": self.annotations, "rows_without_annotations": self.empty, "names": self.names,
-            "files": self.files, "left_out": self.left_out.as_dict(),
+            "files": self.files, "left_out": self.left_out.as_dict(), "warnings": self.warnings,
         }  # fmt: skip
 
 
@@ -99,6 +103,8 @@ def convert(request: Request) -> Converted:
     dealt = {request.split: rows} if request.split else writing.deal(rows, share, request.seed)
     files = writing.planned(directory, target, found, request.split is not None, request.force)
     _check_names(files, target, directory)
+    # Where the labels are those of another split already, they need not occur often in this one.
+    doubt = targets.unlike_classes(rows) if task == "classification" and target.names in files else None
     files |= writing.task_file(directory, target)
     written = official if request.form == "official" else dict
     files |= {target.files[split]: [written(row) for row in part] for split, part in dealt.items()}
@@ -118,6 +124,7 @@ def convert(request: Request) -> Converted:
         files=list(files),
         words=target.words,
         left_out=tally,
+        warnings=[doubt] if doubt else [],
     )
 
 

@@ -11,6 +11,7 @@ These are our own forms; `official` makes the official ones of them. Whatever a 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,9 @@ NESTED = "arguments that are an event"
 SEVERAL = "texts with several labels (a class is one label)"
 UNLABELLED = "texts without a label"
 ALONE, APART = "spans that no relation holds", "spans that no event holds"
+
+MANY, NEARLY = 10, 0.8
+"""So many labels, and such a share of them that occur once, make no classifier."""
 
 LABELS, TASK_FILE = "labels.txt", "task.toml"
 
@@ -135,6 +139,15 @@ def _classification(document: Document, tally: Tally) -> Row | None:
         tally.add(SEVERAL if labels else UNLABELLED, document.where)
         return None
     return {"label": labels[0]}
+
+
+def unlike_classes(rows: Sequence[Row]) -> str | None:
+    """What to say of labels that nearly all occur once, as texts written for texts do; None of any others."""
+    counts = Counter(row["label"] for row in rows)
+    once = sum(count == 1 for count in counts.values())
+    if len(counts) < MANY or once < NEARLY * len(counts):
+        return None
+    return f"{once:,} of {len(counts):,} labels occur once: texts written for each text (seq2seq) make no classifier"
 
 
 def _relations(document: Document, tally: Tally) -> Row:

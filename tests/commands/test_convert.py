@@ -98,6 +98,20 @@ def test_a_bad_row_can_be_left_out(place: Path, capsys: pytest.CaptureFixture[st
     assert "1 rows with an error (x.bio:7: a token and its tag" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("labels", "doubtful"), [(12, True), (9, False)])
+def test_labels_that_occur_once_are_no_classes(
+    labels: int, doubtful: bool, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"text": f"第{n}句", "label": [f"{n % labels}"]} for n in range(14)]
+    (place / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert typed("convert x.jsonl -o out") == 0
+    warned = "warning: 10 of 12 labels occur once: texts written for each text (seq2seq) make no classifier"
+    assert (warned in capsys.readouterr().err) == doubtful
+    assert bool(document(capsys, "convert x.jsonl -o again")["warnings"]) == doubtful
+    (place / "one.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[:10]), encoding="utf-8")
+    assert document(capsys, "convert one.jsonl -o out --split test")["warnings"] == []
+
+
 @pytest.mark.parametrize(("task", "name"), [("duie", "own_relations"), ("duee", "own_events")])
 def test_a_schema_of_ones_own_trains(task: str, name: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The ten-row examples beside the documentation, trained, scored and answered as it says."""
