@@ -5,17 +5,23 @@
     OUT.rejects.jsonl   rows set aside (`--on-error skip`), written under the same rule
 
 `--resume` cuts OUT.part after its last complete record, makes sure that run and options are the same and that the
-records answer the rows of the input, and goes on from there.
+records answer the rows of the input, and goes on from there. An OUT that ends in .gz, .bz2 or .xz is packed when it is
+whole: OUT.part stays as plain as any, so that it can be continued.
 """
 
 from __future__ import annotations
 
+import bz2
+import functools
+import gzip
 import hashlib
 import itertools
 import json
+import lzma
 import os
+import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +30,7 @@ from typing import IO, Any, Self
 from clue_cli import console
 from clue_cli.answers import AnswerForm
 from clue_cli.contract import Example
-from clue_cli.errors import UserError
+from clue_cli.errors import ClueError, UserError
 from clue_cli.files import atomic_write, check_output, sync_directory, writing
 from clue_cli.formats import Rejects
 
@@ -33,6 +39,13 @@ FLUSH_EVERY = 256
 
 HASHED_BYTES = 2**20
 """How much of the head and of the tail of a big file goes into the fingerprint of a run."""
+
+_PACKERS: Mapping[str, Callable[[IO[bytes]], Any]] = {
+    # Without name and time the same answers are the same bytes.
+    ".gz": functools.partial(gzip.GzipFile, "", "wb", 6, mtime=0),
+    ".bz2": functools.partial(bz2.BZ2File, mode="wb"),
+    ".xz": functools.partial(lzma.LZMAFile, mode="wb"),
+}
 
 
 def run_fingerprint(model_directory: Path) -> str:
@@ -122,6 +135,7 @@ class AnswerFile:
     ) -> None:
         self.form, self.made_of, self.place = form, dict(made_of), str(path)
         self.path = Path(os.path.realpath(path))
+        self._packer = _PACKERS.get(path.suffix.lower())
         self.part = self.path.with_name(self.path.name + ".part")
         self.about = self.path.with_name(self.path.name + ".part.json")
         self.rejected = self.path.with_name(self.path.name + ".rejects.jsonl")
@@ -248,7 +262,11 @@ class AnswerFile:
         if self.finished:
             return
         if kind is None:
-            self._finish()
+            try:
+                self._finish()
+            except ClueError:
+                self._tell_kept()
+                raise
             return
         for file in (self._file, self._rejects_file):
             if file is not None:
@@ -257,9 +275,13 @@ class AnswerFile:
         if self._direct:
             return
         if self.answered + self.count:
-            console.message(f"{self.part}: what was answered so far is kept; --resume continues it")
+            self._tell_kept()
         else:
             self._discard()
+
+    def _tell_kept(self) -> None:
+        if self.part.exists():
+            console.message(f"{self.part}: what was answered so far is kept; --resume continues it")
 
     def _discard(self) -> None:
         """Take away what holds no answer yet."""
@@ -277,7 +299,16 @@ class AnswerFile:
             self._file.close()
         self._finish_rejects()
         with writing(self.place):
-            self.part.replace(self.path)
+            if self._packer is None:
+                self.part.replace(self.path)
+            else:
+                with (
+                    self.part.open("rb") as plain,
+                    atomic_write(self.path, binary=True) as file,
+                    self._packer(file) as packed,
+                ):
+                    shutil.copyfileobj(plain, packed, 2**20)
+                self.part.unlink()
             sync_directory(self.path.parent)
             self.about.unlink(missing_ok=True)
 

@@ -13,11 +13,13 @@ import json
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import IO, Any, Protocol
 
 from clue_cli import console
 from clue_cli.contract import Example, Prediction, Span
 from clue_cli.errors import RowError, UserError, did_you_mean
+from clue_cli.formats import PACKED
 
 CELL_WIDTH = 14
 """Columns of a cell of the table; the width is fixed, so that a continued file looks like one written at once."""
@@ -318,6 +320,33 @@ def mark_spans(text: str, spans: Sequence[Span], scores: Sequence[float] | None 
 
 
 FORMS = ("jsonl", "csv", "table")
+
+_ENDINGS = {".json": "jsonl", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".txt": "table"}
+_OTHERS = (".tsv", ".xls", ".xlsx", ".parquet", ".zip", ".tar", ".tgz", ".7z", ".rar", ".zst")
+"""Endings of forms that answers are not written in."""
+
+
+def form_name(output: str | None, chosen: str | None = None) -> str:
+    """The form of answers to the file `output` (None: to a directory or standard output): as chosen, or by its ending.
+
+    One of .gz, .bz2 and .xz may follow the ending. UserError where file and `chosen` name two forms, and for the ending
+    of a form that there is not.
+    """
+    if chosen is not None and chosen not in FORMS:
+        raise UserError(did_you_mean(chosen, FORMS, "format"), where="--format")
+    name = Path((output or "").lower())
+    ending = name.with_suffix("").suffix if name.suffix in PACKED else name.suffix
+    if ending in _OTHERS:
+        hint = "name it .jsonl, .csv, or .txt for a table to read"
+        raise UserError(f"answers are not written as {ending}", where=f"--output {output}", hint=hint)
+    named = _ENDINGS.get(ending)
+    if chosen is None:
+        return named or "jsonl"
+    # Any form is a text, so .txt decides only where nothing else does.
+    if named not in (None, chosen, "table"):
+        hint = f"leave out --format {chosen}, or give the file another name"
+        raise UserError(f"the name is that of {named}, not of {chosen}", where=f"--output {output}", hint=hint)
+    return chosen
 
 
 def make_form(name: str, *, probabilities: bool = False) -> AnswerForm:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from clue_cli import console
 from clue_cli import lines as lines_module
 from clue_cli.answer_file import AnswerFile, AnswerStream, run_fingerprint
-from clue_cli.answers import AnswerForm, make_form
+from clue_cli.answers import AnswerForm, form_name, make_form
 from clue_cli.contract import FORMAT_VERSION, Tally
 from clue_cli.errors import RunError, UserError
 from clue_cli.files import check_output
@@ -34,14 +34,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for; the fields are the options of `clue predict`."""
+    """What was asked for; the fields are the options of `clue predict`.
+
+    form: of the answers; None takes it from the ending of `output`.
+    """
 
     run: Path
     files: tuple[str, ...] = ()
     split: str | None = None
     data: str | None = None
     reading: Reading = field(default_factory=Reading)
-    form: str = "jsonl"
+    form: str | None = None
     output: str | None = None
     probabilities: bool = False
     top_k: int = 1
@@ -110,12 +113,12 @@ def predict_files(request: Request) -> Summary:
     # enough: a batch needs about five. Read by torch when it first multiplies.
     os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
     directory = model_directory(request.run)
-    form = make_form(request.form, probabilities=request.probabilities)
+    form = _form(request)
     _check(request)
     targets = _targets(request, form)
     processes = Processes.current()
     main = processes.rank == 0
-    made_of = _made_of(request, directory) if main else {}
+    made_of = _made_of(request, directory, form) if main else {}
     for target in targets if main else ():
         if target.output is not None:
             _check_target(target, request)
@@ -129,8 +132,7 @@ def predict_files(request: Request) -> Summary:
         started = time.perf_counter()
         outputs = [_answer(predictor, request, targets[0], sink, options, left_out)]
     for target in targets[1:]:
-        form = make_form(request.form, probabilities=request.probabilities)
-        with _sink(target, form, made_of, request, main) as sink:
+        with _sink(target, _form(request), made_of, request, main) as sink:
             outputs.append(_answer(predictor, request, target, sink, options, left_out))
     seconds = time.perf_counter() - started
     for counted in processes.gather(predictor.tally):
@@ -165,12 +167,22 @@ def _check(request: Request) -> None:
         raise UserError("standard input can be read once only", where="-")
 
 
+def _form(request: Request) -> AnswerForm:
+    """The form of the answers, new for every output."""
+    file = None if request.output is None or _is_directory(request.output) else request.output
+    return make_form(form_name(file, request.form), probabilities=request.probabilities)
+
+
+def _is_directory(output: str) -> bool:
+    return Path(output).is_dir() or output.endswith(("/", os.sep))
+
+
 def _targets(request: Request, form: AnswerForm) -> list[_Target]:
     """Which inputs go to which output."""
     if request.output is None or request.output == "-":
         return [_Target(request.files, None)]
     output = Path(request.output)
-    if not output.is_dir() and not request.output.endswith(("/", os.sep)):
+    if not _is_directory(request.output):
         return [_Target(request.files, output)]
     if request.split is not None:
         return [_Target((), output / (request.split + form.suffix))]
@@ -202,13 +214,13 @@ def _check_target(target: _Target, request: Request) -> None:
     check_output(target.output, force=request.force)
 
 
-def _made_of(request: Request, directory: Path) -> dict[str, Any]:
+def _made_of(request: Request, directory: Path, form: AnswerForm) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,
         "run": run_fingerprint(directory),
         "inputs": [Path(file).name for file in request.files],
         "split": request.split,
-        "format": request.form,
+        "format": form.name,
         "input_format": request.reading.form,
         "encoding": request.reading.encoding,
         "text_fields": list(request.reading.text_fields),

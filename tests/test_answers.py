@@ -17,11 +17,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clue_cli import answer_file
+from clue_cli import answer_file, console
 from clue_cli.answer_file import AnswerFile, run_fingerprint
 from clue_cli.answers import FORMS, Table, make_form, mark_spans, to_json, with_answers
 from clue_cli.contract import Example, Prediction, Span
 from clue_cli.errors import RowError, RunError, UserError, Where
+from clue_cli.lines import open_bytes
 
 
 def names(directory: Path) -> list[str]:
@@ -253,6 +254,39 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     write(tmp_path / "link", "jsonl", ROWS, force=True)
     assert (tmp_path / "link").is_symlink()
     assert len((tmp_path / "real").read_text().splitlines()) == len(ROWS)
+
+
+@pytest.mark.parametrize("ending", [".gz", ".bz2", ".xz"])
+def test_a_packed_file_is_packed_when_it_is_whole(tmp_path: Path, ending: str) -> None:
+    plain, path = tmp_path / "plain.csv", tmp_path / f"out.csv{ending}"
+    write(plain, "csv", ROWS)
+    with pytest.raises(RowError):
+        write(path, "csv", ROWS, stop=4)
+    assert write(path, "csv", ROWS, resume=True).answered == 4
+    with open_bytes(path) as file:
+        assert file.read() == plain.read_bytes()
+    assert names(tmp_path) == [path.name, plain.name]
+    first = path.read_bytes()
+    write(path, "csv", ROWS, force=True)
+    assert path.read_bytes() == first
+
+
+def test_what_cannot_be_packed_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(plain: Any, packed: Any, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "out.jsonl.gz"
+    console.configure()  # a command that was run before may have been --quiet
+    monkeypatch.setattr(answer_file.shutil, "copyfileobj", full)
+    with pytest.raises(RunError, match="the disk is full"):
+        write(path, "jsonl", ROWS)
+    assert "--resume continues it" in capsys.readouterr().err
+    assert names(tmp_path) == [f"{path.name}.part", f"{path.name}.part.json"]
+    monkeypatch.undo()
+    assert write(path, "jsonl", ROWS, resume=True).answered == len(ROWS)
+    assert names(tmp_path) == [path.name]
 
 
 def test_without_an_answer_nothing_is_left_behind(tmp_path: Path) -> None:

@@ -81,15 +81,17 @@ Output = Annotated[
         "-o",
         metavar="PATH",
         rich_help_panel=o.OUTPUT,
-        help="File for the answers to all inputs in order, or a directory for a file each; else standard output.",
+        help="File for the answers to all inputs in order (.gz, .bz2 or .xz: packed), or a directory for a file each; "
+        "else standard output.",
     ),
 ]
 Format = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="jsonl|csv|table",
         rich_help_panel=o.OUTPUT,
-        help="Form of the answers; the table marks entities in the text.",
+        help="Form of the answers; the table marks entities in the text. (default: by OUTPUT's ending: .csv, or .txt "
+        "for a table; else jsonl)",
     ),
 ]
 Resume = Annotated[
@@ -124,7 +126,7 @@ def predict_command(
     device: o.DeviceOption = None,
     precision: o.PrecisionOption = None,
     output: Output = None,
-    format: Format = "jsonl",
+    format: Format = None,
     resume: Resume = False,
     force: o.ForceOption = False,
     json: Json = False,

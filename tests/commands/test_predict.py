@@ -17,6 +17,8 @@ import pytest
 
 import clue_cli
 from clue_cli import prediction
+from clue_cli.answers import FORMS, form_name
+from clue_cli.errors import UserError
 from clue_cli.main import run
 
 TITLES = ["今天股市大涨", "国足又输了一场", "苹果发布新款手机", "高考分数线公布", "房价下跌", "王者荣耀更新"] * 4
@@ -119,6 +121,37 @@ def test_csv_and_table(make_run: Callable[..., Path], tmp_path: Path, capsys: py
     assert line.count("[") == len(entities) == line.count("]")
     assert run(["predict", str(ner), str(tmp_path / "ner.txt"), "--threshold", "1e6", "--quiet"]) == 0
     assert json.loads(capsys.readouterr().out)["entities"] == []
+
+
+@pytest.mark.parametrize(
+    ("output", "chosen", "form"),
+    [
+        (None, None, "jsonl"), ("a.jsonl", None, "jsonl"), ("b.d/a", None, "jsonl"), ("a.CSV", None, "csv"),
+        ("a.csv.xz", None, "csv"), ("a.gz", None, "jsonl"), ("a.txt", None, "table"), ("a.txt", "jsonl", "jsonl"),
+        ("a.json", "jsonl", "jsonl"), ("a", "csv", "csv"), (None, "table", "table"),
+        ("a.csv", "jsonl", "the name is that of csv, not of jsonl"),
+        ("a.jsonl.gz", "csv", "the name is that of jsonl, not of csv"),
+        ("a.tsv", None, "answers are not written as .tsv"), ("a.xlsx", "csv", "answers are not written as .xlsx"),
+    ],
+)  # fmt: skip
+def test_the_form_follows_the_name_of_the_file(output: str | None, chosen: str | None, form: str) -> None:
+    if form in FORMS:
+        assert form_name(output, chosen) == form
+    else:
+        with pytest.raises(UserError, match=f"--output {output}: {form}"):
+            form_name(output, chosen)
+
+
+def test_the_name_of_the_output_says_its_form(tnews: str, tmp_path: Path) -> None:
+    """What was written can be read again, packed or not."""
+    rows, directory = titles_file(tmp_path / "rows.jsonl", 3), tmp_path / "out"
+    for name in ("a.csv", "a.csv.gz", "a.jsonl", "a.jsonl.xz"):
+        assert run(["predict", tnews, str(rows), "-o", str(directory / name)]) == 0
+        again = tmp_path / f"again-{name}.jsonl"
+        assert run(["predict", tnews, str(directory / name), "-o", str(again)]) == 0
+        assert [str(row["nr"]) for row in read_jsonl(again)] == ["0", "1", "2"]
+    assert names(directory) == ["a.csv", "a.csv.gz", "a.jsonl", "a.jsonl.xz"]
+    assert (directory / "a.csv").read_text().startswith("sentence,label_input,nr,tags,label,")
 
 
 @pytest.mark.parametrize(
@@ -229,6 +262,7 @@ def test_requests_that_make_no_sense(tnews: str, tmp_path: Path, capsys: pytest.
         ([rows, "--device", "tpu"], "--device"),
         ([rows, "--precision", "fp8"], "--precision"),
         ([rows, "-o", f"{rows}/out.jsonl"], "file"),
+        ([rows, "-o", f"{tmp_path}/out.csv", "--format", "jsonl"], "out.csv: the name is that of csv, not of jsonl"),
         ([rows, rows, "-o", f"{tmp_path}/"], "both be answered in"),
         ([rows, "-o", f"{tmp_path}/"], "this is an input"),
         ([str(pairs)], "pairs.jsonl:1: no field 'sentence'; fields found: sentence1, sentence2"),
