@@ -134,7 +134,9 @@ class AnswerFile:
         skipping: bool = False,
     ) -> None:
         self.form, self.made_of, self.place = form, dict(made_of), str(path)
-        self.path = Path(os.path.realpath(path))
+        self._direct = path.exists() and not path.is_file() and not path.is_dir()
+        # A pipe behind a link (/dev/stdout, /dev/fd/63) has no path of its own.
+        self.path = path if self._direct else Path(os.path.realpath(path))
         self._packer = _PACKERS.get(path.suffix.lower())
         self.part = self.path.with_name(self.path.name + ".part")
         self.about = self.path.with_name(self.path.name + ".part.json")
@@ -143,7 +145,6 @@ class AnswerFile:
         self.answered = self.count = 0
         self.rejects: Rejects | None = None
         self._rejects_file: IO[str] | None = None
-        self._direct = self.path.exists() and not self.path.is_file() and not self.path.is_dir()
         self.finished = resume and self.path.is_file() and not self.part.exists()
         if not self.finished:
             self._open(force, resume)

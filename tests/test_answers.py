@@ -344,6 +344,16 @@ def test_a_device_is_written_directly() -> None:
     assert Path("/dev/null").is_char_device()
 
 
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="the system has no /dev/fd")
+def test_a_pipe_is_written_directly() -> None:
+    """`-o >(gzip)` and `-o /dev/stdout` name a pipe by a link that leads to no path."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading, encoding="utf-8") as read:
+        with os.fdopen(writing, "wb") as write_end:
+            write(Path(f"/dev/fd/{write_end.fileno()}"), "jsonl", ROWS)
+        assert len(read.readlines()) == len(ROWS)
+
+
 def rejecting(file: AnswerFile, rows: list[int]) -> Iterator[int]:
     assert file.rejects is not None
     for n in rows:
