@@ -85,9 +85,10 @@ def _atomic(path: Path, binary: bool) -> Iterator[IO[Any]]:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if target.exists() and not target.is_file():  # renaming over /dev/null would replace the device
+    # Renaming over /dev/null would replace the device; a pipe behind a link (/dev/stdout) has no path of its own.
+    if path.exists() and not path.is_file():
         with writing(path):
-            file = _open(target, binary, "w")
+            file = _open(path, binary, "w")
         with _block(path, file):
             yield file
         return

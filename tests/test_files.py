@@ -70,6 +70,15 @@ def test_devices_are_written_not_replaced(tmp_path: Path) -> None:
     assert fifo.is_fifo()
 
 
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="the system has no /dev/fd")
+def test_a_pipe_behind_a_link_is_written() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, encoding="utf-8") as read:
+        with os.fdopen(writing, "wb") as write_end, atomic_write(f"/dev/fd/{write_end.fileno()}") as file:
+            file.write("a\n")
+        assert read.read() == "a\n"
+
+
 def test_links_are_followed_and_modes_kept(tmp_path: Path) -> None:
     real = tmp_path / "real"
     real.write_text("old")
