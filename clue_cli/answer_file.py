@@ -37,6 +37,9 @@ from clue_cli.formats import Rejects
 FLUSH_EVERY = 256
 """Records between two flushes: what a killed process can lose, and what a reader of a pipe waits for."""
 
+PART, ABOUT, REJECTED = ".part", ".part.json", ".rejects.jsonl"
+"""What the names of the files beside an output end in."""
+
 HASHED_BYTES = 2**20
 """How much of the head and of the tail of a big file goes into the fingerprint of a run."""
 
@@ -110,6 +113,12 @@ def _print_marked(text: str) -> None:
     console.out.print(line, soft_wrap=True)
 
 
+def written_for(output: Path) -> list[Path]:
+    """The files that answers to `output` write or replace, `output` itself first."""
+    beside = Path(os.path.realpath(output))
+    return [output, *(beside.with_name(beside.name + ending) for ending in (PART, ABOUT, REJECTED, REJECTED + PART))]
+
+
 class AnswerFile:
     """One output file; a context manager that finishes it when the block ends well and else leaves `OUT.part`.
 
@@ -138,10 +147,7 @@ class AnswerFile:
         # A pipe behind a link (/dev/stdout, /dev/fd/63) has no path of its own.
         self.path = path if self._direct else Path(os.path.realpath(path))
         self._packer = _PACKERS.get(path.suffix.lower())
-        self.part = self.path.with_name(self.path.name + ".part")
-        self.about = self.path.with_name(self.path.name + ".part.json")
-        self.rejected = self.path.with_name(self.path.name + ".rejects.jsonl")
-        self.rejected_part = self.rejected.with_name(self.rejected.name + ".part")
+        self.part, self.about, self.rejected, self.rejected_part = written_for(path)[1:]
         self.answered = self.count = 0
         self.rejects: Rejects | None = None
         self._rejects_file: IO[str] | None = None

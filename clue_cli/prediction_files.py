@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from clue_cli import console
 from clue_cli import lines as lines_module
-from clue_cli.answer_file import AnswerFile, AnswerStream, run_fingerprint
+from clue_cli.answer_file import AnswerFile, AnswerStream, run_fingerprint, written_for
 from clue_cli.answers import AnswerForm, form_name, make_form
 from clue_cli.contract import FORMAT_VERSION, Tally
 from clue_cli.errors import RunError, UserError
@@ -206,9 +206,9 @@ def _stem(file: str) -> str:
 
 def _check_target(target: _Target, request: Request) -> None:
     assert target.output is not None
-    for file in target.files:
-        if file != "-" and target.output.exists() and target.output.samefile(file):
-            raise UserError("this is an input; its answers must go elsewhere", where=f"--output {target.output}")
+    for path in written_for(target.output):
+        if path.exists() and any(file != "-" and path.samefile(file) for file in target.files):
+            raise UserError("this is an input; its answers must go elsewhere", where=f"--output {path}")
     if target.output.is_file() and request.resume:
         return
     check_output(target.output, force=request.force)

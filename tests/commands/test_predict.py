@@ -238,6 +238,14 @@ def test_nothing_is_overwritten_unasked(tnews: str, tmp_path: Path, capsys: pyte
     assert len(read_jsonl(rows)) == 3
     assert run(["predict", tnews, str(rows), "-o", str(out), "--force"]) == 0
     assert len(read_jsonl(out)) == 3
+    # Nor may what is written beside the answers take an input's place.
+    for ending in (".part", ".rejects.jsonl"):
+        beside = titles_file(tmp_path / f"out.jsonl{ending}", 3)
+        arguments = [str(beside), "--input-format", "jsonl", "-o", str(out), "--force", "--on-error", "skip"]
+        capsys.readouterr()
+        assert run(["predict", tnews, *arguments]) == 2
+        assert f"{beside}: this is an input" in capsys.readouterr().err
+        assert len(read_jsonl(beside)) == 3
 
 
 def test_requests_that_make_no_sense(tnews: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
