@@ -154,7 +154,7 @@ class Csv:
                 raise RowError(
                     f"the field {name!r} has no column; the first row decides the columns: {', '.join(self.fields)}",
                     example.where,
-                    hint="--format jsonl takes rows with different fields",
+                    hint="JSON lines (--format jsonl, OUTPUT.jsonl) take rows with different fields",
                 )
 
     def record(self, example: Example, prediction: Prediction, fields: Mapping[str, Any]) -> str:
