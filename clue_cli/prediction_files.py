@@ -229,7 +229,6 @@ def _made_of(request: Request, directory: Path, form: AnswerForm) -> dict[str, A
         "independent": request.independent,
         "threshold": request.threshold,
         "precision": request.precision,
-        "on_error": "skip" if request.skip else "stop",
     }
 
 

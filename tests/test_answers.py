@@ -98,7 +98,9 @@ def test_csv_refuses_a_field_that_the_first_row_lacks() -> None:
     form = make_form("csv")
     form.check(example({"text": "a", "id": 1}))
     form.check(example({"text": "a"}))
-    with pytest.raises(RowError, match=r"rows.jsonl:3: the field 'new' has no column.*text, id.*--format jsonl, OUTPUT.jsonl"):
+    with pytest.raises(
+        RowError, match=r"rows.jsonl:3: the field 'new' has no column.*text, id.*--format jsonl, OUTPUT.jsonl"
+    ):
         form.check(example({"text": "a", "new": 1}, 2))
 
 

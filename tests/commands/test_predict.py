@@ -207,6 +207,16 @@ def test_a_bad_row_stops_with_file_and_line_and_can_be_mended_and_continued(
     assert len(read_jsonl(tmp_path / "out.jsonl.part")) == 13
     assert run(arguments) == 2
     assert "--resume continues it" in capsys.readouterr().err
+    # Who cannot mend the row leaves it out, and loses no answer.
+    parts = [tmp_path / f"out.jsonl{ending}" for ending in (".part", ".part.json")]
+    kept = [part.read_bytes() for part in parts]
+    assert run([*arguments, "--resume", "--on-error", "skip"]) == 0
+    assert read_jsonl(out) == [answer for answer in read_jsonl(whole) if answer["nr"] != 13]
+    for place in (out, tmp_path / "out.jsonl.rejects.jsonl"):
+        place.unlink()
+    for part, content in zip(parts, kept, strict=True):
+        part.write_bytes(content)
+    capsys.readouterr()
     rows.write_text(good)
     assert run([*arguments, "--resume", "--json"]) == 0
     summary = json.loads(capsys.readouterr().out)
