@@ -113,6 +113,11 @@ def _print_marked(text: str) -> None:
     console.out.print(line, soft_wrap=True)
 
 
+def is_direct(path: Path) -> bool:
+    """Whether `path` is a device or a pipe: nothing can be renamed to it, and nothing goes beside it."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def written_for(output: Path) -> list[Path]:
     """The files that answers to `output` write or replace, `output` itself first."""
     beside = Path(os.path.realpath(output))
@@ -143,7 +148,7 @@ class AnswerFile:
         skipping: bool = False,
     ) -> None:
         self.form, self.made_of, self.place = form, dict(made_of), str(path)
-        self._direct = path.exists() and not path.is_file() and not path.is_dir()
+        self._direct = is_direct(path)
         # A pipe behind a link (/dev/stdout, /dev/fd/63) has no path of its own.
         self.path = path if self._direct else Path(os.path.realpath(path))
         self._packer = _PACKERS.get(path.suffix.lower())

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from clue_cli import console
 from clue_cli import lines as lines_module
-from clue_cli.answer_file import AnswerFile, AnswerStream, run_fingerprint, written_for
+from clue_cli.answer_file import AnswerFile, AnswerStream, is_direct, run_fingerprint, written_for
 from clue_cli.answers import AnswerForm, form_name, make_form
 from clue_cli.contract import FORMAT_VERSION, Tally
 from clue_cli.errors import RunError, UserError
@@ -149,7 +149,7 @@ def _check(request: Request) -> None:
         raise UserError("says where the data are; which split of them?", where="--data", hint="--split test")
     if request.split is None and not request.files:
         raise UserError("nothing to predict", hint="name one or more files, - for standard input, or --split test")
-    if request.skip and request.output is None:
+    if request.skip and (request.output is None or is_direct(Path(request.output))):
         raise UserError("needs a file beside which rejected rows can go", where="--on-error skip", hint="--output FILE")
     if request.resume and request.output is None:
         raise UserError("standard output cannot be continued", where="--resume", hint="--output FILE")

@@ -272,6 +272,7 @@ def test_requests_that_make_no_sense(tnews: str, tmp_path: Path, capsys: pytest.
         ([rows, "--input-format", "xml"], "input format"),
         ([rows, "--on-error", "skp"], "skip"),
         ([rows, "--on-error", "skip"], "--output FILE"),
+        ([rows, "--on-error", "skip", "-o", os.devnull], "needs a file beside which rejected rows can go"),
         ([rows, "--resume"], "--output FILE"),
         ([rows, "--json"], "--output FILE"),
         ([rows, "--threshold", "1"], "--threshold"),
