@@ -35,10 +35,13 @@ from clue_cli.files import atomic_write, check_output, sync_directory, writing
 from clue_cli.formats import Rejects
 
 FLUSH_EVERY = 256
-"""Records between two flushes: what a killed process can lose, and what a reader of a pipe waits for."""
+"""Records between two flushes: what a killed process can lose of a file."""
 
 PART, ABOUT, REJECTED = ".part", ".part.json", ".rejects.jsonl"
 """What the names of the files beside an output end in."""
+
+MODEL_FILES = ("clue.json", "head.safetensors", "model.onnx*", "encoder/**/*")
+"""What a model's directory consists of, a run's or an export's, as patterns."""
 
 HASHED_BYTES = 2**20
 """How much of the head and of the tail of a big file goes into the fingerprint of a run."""
@@ -52,11 +55,13 @@ _PACKERS: Mapping[str, Callable[[IO[bytes]], Any]] = {
 
 
 def run_fingerprint(model_directory: Path) -> str:
-    """SHA-256 over the names, sizes and first and last mebibyte of a model's files: which run answered."""
+    """SHA-256 over the names, sizes and first and last mebibyte of a model's files: which run answered.
+
+    Answers and reports may lie beside them: what else the directory holds does not count.
+    """
     digest = hashlib.sha256()
-    for path in sorted(model_directory.rglob("*")):
-        if not path.is_file():
-            continue
+    own = [path for name in MODEL_FILES for path in model_directory.glob(name)]
+    for path in sorted(path for path in own if path.is_file()):
         size = path.stat().st_size
         digest.update(f"{path.relative_to(model_directory).as_posix()}\n{size}\n".encode())
         with path.open("rb") as file:
@@ -101,8 +106,7 @@ class AnswerStream:
                 _print_marked(text)
             else:
                 sys.stdout.buffer.write(text.encode())
-            if self.count % FLUSH_EVERY == 0:
-                sys.stdout.flush()
+            sys.stdout.flush()  # somebody may be waiting at the other end of a pipe
 
 
 def _print_marked(text: str) -> None:

@@ -384,7 +384,16 @@ def test_rejected_rows_go_beside_the_answers(tmp_path: Path) -> None:
 def test_the_fingerprint_of_a_run_follows_its_files(tmp_path: Path) -> None:
     (tmp_path / "clue.json").write_text("{}")
     (tmp_path / "head.safetensors").write_bytes(b"a" * 100)
+    (tmp_path / "encoder").mkdir()
+    (tmp_path / "encoder" / "vocab.txt").write_text("a")
     first = run_fingerprint(tmp_path)
+    (tmp_path / "answers.jsonl.part").write_text("an export's directory is a good place for answers")
     assert run_fingerprint(tmp_path) == first
+    (tmp_path / "encoder" / "vocab.txt").write_text("b")
+    assert run_fingerprint(tmp_path) != first
+    (tmp_path / "encoder" / "vocab.txt").write_text("a")
+    (tmp_path / "model.onnx").write_text("graph")
+    assert run_fingerprint(tmp_path) != first
+    (tmp_path / "model.onnx").unlink()
     (tmp_path / "head.safetensors").write_bytes(b"a" * 99 + b"b")
     assert run_fingerprint(tmp_path) != first
