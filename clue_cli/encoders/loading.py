@@ -364,9 +364,14 @@ def _has_conversions(kind: str) -> bool:
 
 
 def bare(model: Any) -> Any:
-    """The model without its pooler: heads pool by themselves, and unused parameters stop several processes."""
+    """The model without what no gradient reaches, which would stop several processes and still be decayed.
+
+    Its pooler goes (heads pool by themselves), a computed table of positions is fixed: loading makes it trainable.
+    """
     if isinstance(getattr(model, "pooler", None), nn.Module):
         model.pooler = None
+    if model.config.model_type in _ROTARY_TABLE:
+        model.encoder.embed_positions.requires_grad_(False)
     return model
 
 
