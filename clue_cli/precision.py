@@ -1,7 +1,8 @@
 """Where to compute and in which precision.
 
 In bf16 the encoder's matrices and norms are bf16, once and for all, and not cast again at every call as autocast does;
-embeddings stay float32 (their gradients sum over thousands of rows, which 8 bits of mantissa lose) and hand bf16 on;
+embeddings stay float32 (their gradients sum over thousands of rows, which 8 bits of mantissa lose) and hand bf16 on,
+but DeBERTa's relative ones, which take part in its matrix products;
 heads, their losses and all masters of the optimiser are float32.
 """
 
@@ -60,6 +61,10 @@ def _cpu_has_bf16() -> bool:
     return any(probe() for probe in probes if probe is not None)
 
 
+_MULTIPLIED = "rel_embeddings"
+"""What DeBERTa calls its relative positions: an embedding that is never called, whose weight goes into products."""
+
+
 def _to_bf16(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
     return output.to(torch.bfloat16)
 
@@ -69,15 +74,19 @@ def compute_in_bf16(encoder: nn.Module, masters: dict[nn.Parameter, Tensor] | No
 
     masters: gets the float32 values, by parameter, of what is turned; without it they are given up.
     """
-    embeddings = {id(module.weight) for module in encoder.modules() if isinstance(module, nn.Embedding)}
+    embeddings = [
+        module
+        for name, module in encoder.named_modules()
+        if isinstance(module, nn.Embedding) and name.rpartition(".")[2] != _MULTIPLIED
+    ]
+    kept = {id(module.weight) for module in embeddings}
     for parameter in encoder.parameters():
-        if id(parameter) not in embeddings and parameter.dtype == torch.float32:
+        if id(parameter) not in kept and parameter.dtype == torch.float32:
             if masters is not None:
                 masters[parameter] = parameter.data
             parameter.data = parameter.data.to(torch.bfloat16)
-    for module in encoder.modules():
-        if isinstance(module, nn.Embedding):
-            module.register_forward_hook(_to_bf16)
+    for module in embeddings:
+        module.register_forward_hook(_to_bf16)
 
 
 def use_in_thread(device: torch.device) -> None:

@@ -13,10 +13,12 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
+from clue_cli.attention import use_bf16_attention
 from clue_cli.contract import Limits
 from clue_cli.encoders import Encoder, HFTextEncoder, load_encoder, pool, resolve
 from clue_cli.encoders.loading import check_vocabulary, set_dropouts
 from clue_cli.errors import UserError
+from clue_cli.precision import compute_in_bf16
 
 TinyBert = Callable[..., Path]
 
@@ -472,13 +474,20 @@ def test_bert_takes_segments_positions_and_the_first_token(tiny_bert: TinyBert) 
         encoder(torch.full((1, 65), 5), torch.ones(1, 65))
 
 
-@pytest.mark.parametrize("kind", ["roberta", "electra", "ernie", "albert", "distilbert", "roformer", "deberta-v2"])
+KINDS = ("roberta", "electra", "ernie", "albert", "distilbert", "roformer", "mpnet", "deberta", "deberta-v2")
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_architectures_beyond_bert_go_round(kind: str, tmp_path: Path, make_text_encoder: Callable[..., Any]) -> None:
     tokenizer = make_text_encoder("unigram" if kind == "roberta" else "bert").tokenizer
     shape = {"hidden_size": 16, "embedding_size": 16, "num_attention_heads": 2, "intermediate_size": 32}
     shape |= (
         {"dim": 16, "n_heads": 2, "n_layers": 2, "hidden_dim": 32} if kind == "distilbert" else {"num_hidden_layers": 2}
     )
+    if "deberta" in kind:
+        shape |= {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]}
+    if kind == "deberta-v2":
+        shape |= {"norm_rel_ebd": "layer_norm"}
     try:
         config = transformers.AutoConfig.for_model(
             kind, vocab_size=len(tokenizer), max_position_embeddings=40, pad_token_id=1, type_vocab_size=2, **shape
@@ -495,6 +504,27 @@ def test_architectures_beyond_bert_go_round(kind: str, tmp_path: Path, make_text
     assert torch.equal(run(encoder, "中国"), run(again, "中国"))
     if kind == "roberta":
         assert encoder.max_positions == 38
+    computes_in_bf16(again)
+
+
+def computes_in_bf16(encoder: Encoder) -> None:
+    """Forward and backward in bf16 beside float32, and what is saved of it."""
+    ids, mask = torch.tensor([[2, 5, 6, 7, 8, 3], [2, 9, 10, 3, 1, 1]]), torch.tensor([[1] * 6, [1] * 4 + [0] * 2])
+    with torch.no_grad():
+        exact = encoder(ids, mask)
+    before = {name: parameter.detach().clone() for name, parameter in encoder.named_parameters()}
+    masters: dict[torch.nn.Parameter, torch.Tensor] = {}
+    compute_in_bf16(encoder, masters)
+    use_bf16_attention(encoder.model)
+    for name, parameter in encoder.named_parameters():
+        assert parameter.requires_grad or parameter.dtype == torch.float32, name  # saved as it is: no master
+        assert torch.equal(masters.get(parameter, parameter), before[name])
+    last = encoder(ids, mask)
+    assert last.dtype == torch.bfloat16
+    assert float((last.detach().float() - exact)[mask.bool()].square().mean().sqrt()) < 0.02
+    last.float().square().sum().backward()
+    gradients = {name: parameter.grad for name, parameter in encoder.named_parameters() if parameter.requires_grad}
+    assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients.values())
 
 
 def test_every_message_is_one_line_without_paths(tiny_bert: TinyBert, tmp_path: Path) -> None:
