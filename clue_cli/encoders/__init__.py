@@ -1,11 +1,12 @@
 """Encoders: finding them by name, loading them without silent surprises, text to tokens, pooling.
 
-    location.py   what `--encoder` names: the shipped encoder, a directory, a hub model, random weights
-    files.py      a directory looked at before anything is loaded; what `transformers` would misread gets a sentence
-    weights.py    every tensor accounted for, by name and shape
-    loading.py    `load_encoder`, `Encoder`
-    tokenizer.py  the tokenizer of a directory; text.py text to tokens; splitting.py, alignment.py its parts
-    pooling.py    one vector a row; pre_norm.py the last layer before its norm; first_only.py its first token alone
+    location.py       what `--encoder` names: the shipped encoder, a directory, a hub model, random weights
+    files.py          a directory looked at before anything is loaded; what `transformers` would misread gets a sentence
+    weights.py        every tensor accounted for, by name and shape
+    configuration.py  `config.json` as `transformers` reads it, decoders refused; dropouts set
+    loading.py        `load_encoder`, `Encoder`
+    tokenizer.py      the tokenizer of a directory; text.py text to tokens; splitting.py, alignment.py its parts
+    pooling.py        one vector a row; pre_norm.py the last layer before its norm; first_only.py its first token alone
 
 Importing this package imports no torch; the names below are fetched when they are first used.
 """

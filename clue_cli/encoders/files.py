@@ -19,6 +19,12 @@ _BERT_VOCABULARY = 21128
 """Entries of the vocabulary of every BERT-like Chinese model that descends from Google's."""
 
 
+def reason(error: Exception) -> str:
+    """The first line of a library's error without control codes (colours), its name where it says nothing."""
+    said = re.sub(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]", "", str(error)).strip()
+    return (said or type(error).__name__).splitlines()[0]
+
+
 def read_config(directory: Path) -> dict[str, Any]:
     """`config.json` as a dict, empty where there is none; UserError if it is not a JSON object."""
     path = directory / "config.json"

@@ -20,10 +20,10 @@ from typing import Any
 import torch
 import transformers
 from torch import Tensor, nn
-from transformers.utils import logging as hf_logging
 
 from clue_cli.encoders import weights
-from clue_cli.encoders.files import check_directory, weight_files
+from clue_cli.encoders.configuration import configuration, quiet, set_dropouts
+from clue_cli.encoders.files import check_directory, reason, weight_files
 from clue_cli.encoders.first_only import keep_first_only
 from clue_cli.encoders.location import resolve
 from clue_cli.encoders.pre_norm import find_final_norm, keeping, listen
@@ -175,13 +175,13 @@ class Encoder(nn.Module):
     def save(self, directory: str | Path) -> None:
         """Write configuration, safetensors and tokenizer, which `load_encoder` and `AutoModel` read offline."""
         self.save_without_weights(directory)
-        with _quiet():
+        with quiet():
             self.model.save_pretrained(str(directory), safe_serialization=True)
 
     def save_without_weights(self, directory: str | Path) -> None:
         """Write configuration and tokenizer: what turns texts into the tokens that this encoder takes."""
         self.config._name_or_path = self.slug  # older versions write it down, and it would be a path of this machine
-        with _quiet():
+        with quiet():
             self.config.save_pretrained(str(directory))
         self.text_encoder.save(directory)
 
@@ -242,59 +242,6 @@ def check_vocabulary(tokens: int, rows: int, where: str) -> None:
         )
 
 
-def set_dropouts(config: Any, hidden: float | None, attention: float | None) -> tuple[dict[str, float], list[str]]:
-    """Set the dropout fields of a configuration, by kind; the fields set, and a note for each kind it does not have.
-
-    Every field with "drop" in its name that holds a number counts, but those of task heads and of whole layers.
-    """
-    named = [
-        field
-        for field, value in config.to_dict().items()
-        if "drop" in field
-        and isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and not re.search(r"classif|summary|head|cls|pool|path|layer_?drop|seq_|^qa_", field)
-    ]
-    done: dict[str, float] = {}
-    notes = []
-    for label, wanted, value in (("dropout", False, hidden), ("attention dropout", True, attention)):
-        if value is None:
-            continue
-        fields = [field for field in named if ("att" in field) is wanted]
-        for field in fields:
-            setattr(config, field, value)
-            done[field] = value
-        if not fields and value:
-            notes.append(f"this encoder's configuration has no {label}: {value:g} has no effect inside it")
-    return done, notes
-
-
-def configuration(directory: Path, trust_remote_code: bool) -> Any:
-    """`config.json` as `transformers` reads it; UserError where it does not, and for a decoder."""
-    try:
-        with _quiet():
-            config = transformers.AutoConfig.from_pretrained(str(directory), trust_remote_code=trust_remote_code)
-    except Exception as error:  # unknown model_type: ValueError or KeyError by version; values of a wrong type: others
-        raise UserError(
-            f"transformers {transformers.__version__} does not understand config.json: {_reason(error)}",
-            where=directory.name,
-        ) from error
-    kind = config.model_type
-    from transformers.models.auto import modeling_auto
-
-    if (
-        kind in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-        and kind not in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    ):
-        raise UserError(
-            f"{kind} reads from left to right only (a decoder); clue wants an encoder, which sees both sides",
-            where=directory.name,
-        )
-    if hasattr(config, "reference_compile"):
-        config.reference_compile = False  # older ModernBERT code compiles itself where it can, minutes for one line
-    return config
-
-
 def _call(function: Any, *arguments: Any, trust_remote_code: bool, **options: Any) -> Any:
     """`function` of AutoModel with PyTorch's fused attention, or without where the architecture lacks it."""
     try:
@@ -340,17 +287,12 @@ def _pretrained(
 def _loading(directory: Path) -> Iterator[None]:
     """What goes wrong inside transformers as one line."""
     try:
-        with _quiet():
+        with quiet():
             yield
     except torch.OutOfMemoryError as error:
         raise RunError("out of memory", where=directory.name) from error
     except (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
-        raise UserError(f"transformers cannot load it: {_reason(error)}", where=directory.name) from error
-
-
-def _reason(error: Exception) -> str:
-    """The first line of an error's message, its name where it has none."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"transformers cannot load it: {reason(error)}", where=directory.name) from error
 
 
 def _has_conversions(kind: str) -> bool:
@@ -384,17 +326,3 @@ def _checkpoint_gradients(model: Any, where: str) -> None:
         model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
     else:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the progress bars and reports of transformers, whose content goes into our own errors."""
-    verbosity, bars = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
-    hf_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        hf_logging.set_verbosity(verbosity)
-        if bars:
-            hf_logging.enable_progress_bar()  # type: ignore[no-untyped-call]

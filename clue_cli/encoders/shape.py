@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import torch
 
+from clue_cli.encoders.configuration import configuration
 from clue_cli.encoders.files import check_directory
-from clue_cli.encoders.loading import bare, configuration
+from clue_cli.encoders.loading import bare
 from clue_cli.encoders.location import resolve
 from clue_cli.encoders.sizes import outside_embeddings, size_class
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from clue_cli.encoders.files import read_config
+from clue_cli.encoders.files import read_config, reason
 from clue_cli.errors import UserError
 
 TOKENIZER_FILES = (
@@ -48,8 +48,7 @@ def load_tokenizer(directory: Path, *, trust_remote_code: bool = False) -> Any:
     except UserError:
         raise
     except Exception as error:  # tokenizers and transformers raise bare Exceptions for broken files
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"its tokenizer does not load: {reason}", where=directory.name) from error
+        raise UserError(f"its tokenizer does not load: {reason(error)}", where=directory.name) from error
     return tokenizer
 
 

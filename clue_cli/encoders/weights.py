@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from clue_cli.encoders.files import reason
 from clue_cli.errors import UserError
 
 Shape = tuple[int, ...]
@@ -71,8 +72,7 @@ def read_shapes(files: Sequence[Path]) -> dict[str, Shape]:
         except SafetensorError as error:
             raise UserError(f"broken or cut off: {error}", where=where, hint="copy or download it again") from error
         except Exception as error:  # a foreign pickle fails in many ways
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise UserError(f"not readable as PyTorch weights: {reason}", where=where) from error
+            raise UserError(f"not readable as PyTorch weights: {reason(error)}", where=where) from error
     if not shapes:
         raise UserError("holds no tensors", where=f"{files[0].parent.name}/{files[0].name}")
     return shapes

@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 from clue_cli.attention import use_bf16_attention
 from clue_cli.contract import Limits
 from clue_cli.encoders import Encoder, HFTextEncoder, load_encoder, pool, resolve
-from clue_cli.encoders.loading import check_vocabulary, set_dropouts
+from clue_cli.encoders.configuration import set_dropouts
+from clue_cli.encoders.loading import check_vocabulary
 from clue_cli.errors import UserError
 from clue_cli.precision import compute_in_bf16
 
