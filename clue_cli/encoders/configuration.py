@@ -11,7 +11,7 @@ from typing import Any
 import transformers
 from transformers.utils import logging as hf_logging
 
-from clue_cli.encoders.files import reason
+from clue_cli.encoders.files import BERT_LIKE, reason
 from clue_cli.errors import UserError
 
 
@@ -25,20 +25,38 @@ def configuration(directory: Path, trust_remote_code: bool) -> Any:
             f"transformers {transformers.__version__} does not understand config.json: {reason(error)}",
             where=directory.name,
         ) from error
-    kind = config.model_type
-    from transformers.models.auto import modeling_auto
-
-    if (
-        kind in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-        and kind not in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    ):
-        raise UserError(
-            f"{kind} reads from left to right only (a decoder); clue wants an encoder, which sees both sides",
-            where=directory.name,
-        )
+    _refuse_decoder(config, directory.name)
     if hasattr(config, "reference_compile"):
         config.reference_compile = False  # older ModernBERT code compiles itself where it can, minutes for one line
     return config
+
+
+def _refuse_decoder(config: Any, where: str) -> None:
+    """UserError for a model that has a decoder or is one, as `transformers` would build it."""
+    from transformers.models.auto import modeling_auto
+
+    kind = config.model_type
+    if (
+        getattr(config, "is_encoder_decoder", False)
+        or kind in modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
+    ):
+        raise UserError(
+            f"{kind} is an encoder with a decoder, clue wants an encoder alone", where=where, hint=f"use {BERT_LIKE}"
+        )
+    causal = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    if kind in causal and kind not in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        raise UserError(
+            f"{kind} reads from left to right only (a decoder); clue wants an encoder, which sees both sides",
+            where=where,
+        )
+    for field in ("is_decoder", "causal"):  # the second is XLM's
+        if getattr(config, field, False) is True:
+            raise UserError(
+                f'config.json says "{field}": true, so the model would read from left to right only; clue wants an '
+                "encoder, which sees both sides",
+                where=where,
+                hint=f"if it was trained as an encoder, set {field} to false",
+            )
 
 
 def set_dropouts(config: Any, hidden: float | None, attention: float | None) -> tuple[dict[str, float], list[str]]:

@@ -154,8 +154,6 @@ def _sentence(kind: str, directory: Path, config: dict[str, Any]) -> tuple[str, 
         )
     if kind == "xlnet":
         return "XLNet puts its summary token last and pads on the left, which clue does not follow", f"use {BERT_LIKE}"
-    if config.get("is_encoder_decoder"):
-        return f"{kind} is an encoder with a decoder, clue wants an encoder alone", f"use {BERT_LIKE}"
     return None
 
 

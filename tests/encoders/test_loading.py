@@ -219,7 +219,11 @@ def test_broken_and_empty_files(tiny_bert: TinyBert) -> None:
         ({"model_type": "roberta", "vocab_size": 21128}, 'set "model_type": "bert"'),
         ({"model_type": "xlnet"}, "summary token last"),
         ({"model_type": "bart", "is_encoder_decoder": True}, "encoder with a decoder"),
+        ({"model_type": "bart"}, "encoder with a decoder"),  # what its configuration says unless told otherwise
+        ({"model_type": "t5", "is_encoder_decoder": False, "classifier_dropout": 0.0}, "encoder with a decoder"),
         ({"model_type": "gpt2"}, "left to right"),
+        ({"model_type": "bert", "is_decoder": True}, '"is_decoder": true.*left to right.*set is_decoder to false'),
+        ({"model_type": "xlm", "causal": True}, '"causal": true.*left to right'),
         ({"model_type": "no_such_thing"}, "does not understand config.json.*no_such_thing"),
         ({"model_type": "bert", "hidden_size": "wide"}, "tiny"),
     ],
