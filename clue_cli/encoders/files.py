@@ -25,18 +25,41 @@ def reason(error: Exception) -> str:
     return (said or type(error).__name__).splitlines()[0]
 
 
-def read_config(directory: Path) -> dict[str, Any]:
-    """`config.json` as a dict, empty where there is none; UserError if it is not a JSON object."""
-    path = directory / "config.json"
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file as a dict, empty where there is none; UserError if it is not a JSON object."""
     if not path.is_file():
         return {}
+    where = f"{path.parent.name}/{path.name}"
     try:
-        config = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
-        raise UserError(f"not readable as JSON: {error}", where=f"{directory.name}/config.json") from error
-    if not isinstance(config, dict):
-        raise UserError("expected a JSON object", where=f"{directory.name}/config.json")
-    return config
+        raise UserError(f"not readable as JSON: {error}", where=where) from error
+    if not isinstance(content, dict):
+        raise UserError("expected a JSON object", where=where)
+    return content
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """`config.json` as a dict, empty where there is none; UserError if it is not a JSON object."""
+    return read_json(directory / "config.json")
+
+
+def has_bert_tokenizer(directory: Path) -> bool:
+    """Whether `tokenizer.json` is BERT's and `tokenizer_config.json` names no class that reads it.
+
+    `transformers` goes by the architecture then: ALBERT's and DeBERTa's classes want another vocabulary, RoFormer's
+    (stated or not) a library that cuts words.
+    """
+    stated = str(read_json(directory / "tokenizer_config.json").get("tokenizer_class") or "RoFormerTokenizer")
+    return stated.startswith("RoFormerTokenizer") and {"[UNK]", "[CLS]", "[SEP]"} <= _word_pieces(directory).keys()
+
+
+def _word_pieces(directory: Path) -> dict[str, Any]:
+    """The vocabulary of `tokenizer.json`, entry -> id, if it cuts words into pieces as BERT does; else empty."""
+    model = read_json(directory / "tokenizer.json").get("model")
+    if not isinstance(model, dict) or model.get("type") != "WordPiece" or not isinstance(model.get("vocab"), dict):
+        return {}
+    return dict(model["vocab"])
 
 
 def weight_files(directory: Path) -> list[Path]:
@@ -164,14 +187,15 @@ def _is_roformer_v2(config: dict[str, Any]) -> bool:
 def _is_bert_vocabulary(directory: Path, config: dict[str, Any]) -> bool:
     others = ("vocab.json", "merges.txt", "sentencepiece.bpe.model", "tokenizer.json")
     only_bert = (directory / "vocab.txt").is_file() and not any((directory / name).is_file() for name in others)
-    return only_bert or config.get("vocab_size") == _BERT_VOCABULARY
+    return only_bert or has_bert_tokenizer(directory) or config.get("vocab_size") == _BERT_VOCABULARY
 
 
 def _has_words(directory: Path) -> bool:
     """Whether the vocabulary holds Chinese words (more than a twentieth of its entries)."""
     path = directory / "vocab.txt"
-    if not path.is_file():
-        return False
-    entries = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    if path.is_file():
+        entries = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    else:
+        entries = list(_word_pieces(directory))
     words = sum(1 for entry in entries if re.fullmatch("[\u4e00-\u9fff]{2,}", entry))
     return words * 20 > len(entries)

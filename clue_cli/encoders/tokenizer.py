@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from clue_cli.encoders.files import read_config, reason
+from clue_cli.encoders.files import has_bert_tokenizer, read_config, reason
 from clue_cli.errors import UserError
 
 TOKENIZER_FILES = (
@@ -41,6 +41,8 @@ def load_tokenizer(directory: Path, *, trust_remote_code: bool = False) -> Any:
         if present == {"vocab.txt"}:
             tokenizer = bert.from_pretrained(str(directory))
             _check_lines(tokenizer, directory)
+        elif has_bert_tokenizer(directory):
+            tokenizer = bert.from_pretrained(str(directory))
         else:
             tokenizer = transformers.AutoTokenizer.from_pretrained(
                 str(directory), use_fast=True, trust_remote_code=trust_remote_code

@@ -246,6 +246,10 @@ def test_roberta_by_name_with_nothing_but_a_bert_vocabulary(tiny_bert: TinyBert)
     only_vocabulary(directory)
     with pytest.raises(UserError, match="a BERT by another name"):
         load_encoder(str(directory))
+    directory = tiny_bert("fast", model_type="roberta")
+    (directory / "tokenizer_config.json").unlink()
+    with pytest.raises(UserError, match="a BERT by another name"):
+        load_encoder(str(directory))
 
 
 def only_vocabulary(directory: Path, more: tuple[str, ...] = ()) -> None:
@@ -266,6 +270,17 @@ def test_bare_vocabulary_file_is_read_as_bert_does(tiny_bert: TinyBert) -> None:
     assert torch.equal(run(loaded, "中国ab的[MASK]"), run(expected, "中国ab的[MASK]"))
 
 
+@pytest.mark.parametrize("stated", [None, {"do_lower_case": True}, {"tokenizer_class": "RoFormerTokenizer"}])
+@pytest.mark.parametrize("kind", ["albert", "deberta-v2", "roformer"])
+def test_berts_tokenizer_under_other_architectures(tiny_bert: TinyBert, kind: str, stated: dict[str, Any]) -> None:
+    directory = tiny_bert(model_type=kind)
+    expected = HFTextEncoder.load(directory)
+    (directory / "tokenizer_config.json").unlink()
+    if stated is not None:
+        (directory / "tokenizer_config.json").write_text(json.dumps(stated), encoding="utf-8")
+    assert HFTextEncoder.load(directory).fingerprint == expected.fingerprint
+
+
 def test_vocabulary_without_line_for_unknown(tiny_bert: TinyBert) -> None:
     directory = tiny_bert()
     only_vocabulary(directory)
@@ -278,6 +293,12 @@ def test_vocabulary_without_line_for_unknown(tiny_bert: TinyBert) -> None:
 def test_word_level_roformer(tiny_bert: TinyBert) -> None:
     directory = tiny_bert(model_type="roformer")
     only_vocabulary(directory, more=tuple(a + b for a in "中国人民" for b in "北京大学"))
+    with pytest.raises(UserError, match=r"rjieba.*character version"):
+        load_encoder(str(directory))
+    words = {entry: number for number, entry in enumerate((directory / "vocab.txt").read_text("utf-8").split())}
+    (directory / "vocab.txt").unlink()
+    described = {"model": {"type": "WordPiece", "vocab": words}}
+    (directory / "tokenizer.json").write_text(json.dumps(described), encoding="utf-8")
     with pytest.raises(UserError, match=r"rjieba.*character version"):
         load_encoder(str(directory))
 
