@@ -175,6 +175,14 @@ def _sentence(kind: str, directory: Path, config: dict[str, Any]) -> tuple[str, 
             "RoBERTa its positions would be shifted by two",
             'set "model_type": "bert" in config.json',
         )
+    if kind == "roc_bert":
+        return (
+            "RoCBERT wants the shape and the pronunciation of each character beside its number; clue gives the number "
+            "alone, and it would answer otherwise than it was trained to",
+            f"use {BERT_LIKE}",
+        )
+    if kind == "fnet":
+        return "FNet mixes padding into the text, so its answers depend on what a batch holds", f"use {BERT_LIKE}"
     if kind == "xlnet":
         return "XLNet puts its summary token last and pads on the left, which clue does not follow", f"use {BERT_LIKE}"
     return None

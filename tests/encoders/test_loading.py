@@ -217,6 +217,8 @@ def test_broken_and_empty_files(tiny_bert: TinyBert) -> None:
         ({"model_type": "bert", "max_relative_position": 64}, "NEZHA.*random"),
         ({"model_type": "bert", "architectures": ["NeZhaForMaskedLM"]}, "NEZHA"),
         ({"model_type": "roberta", "vocab_size": 21128}, 'set "model_type": "bert"'),
+        ({"model_type": "roc_bert"}, "shape and the pronunciation"),
+        ({"model_type": "fnet"}, "mixes padding"),
         ({"model_type": "xlnet"}, "summary token last"),
         ({"model_type": "bart", "is_encoder_decoder": True}, "encoder with a decoder"),
         ({"model_type": "bart"}, "encoder with a decoder"),  # what its configuration says unless told otherwise
