@@ -15,6 +15,12 @@ from clue_cli.errors import UserError
 
 CHARACTER_ROFORMER = "junnyu/roformer_chinese_char_base"
 BERT_LIKE = "hfl/chinese-roberta-wwm-ext"
+ROFORMER_V2 = (
+    "these are RoFormerV2's files (norms without weights, no biases); transformers would build RoFormer and leave its "
+    "norms and biases at random",
+    f"RoFormerV2 is not supported yet: use {CHARACTER_ROFORMER} or {BERT_LIKE}",
+)
+"""(What is wrong, what to do)."""
 _BERT_VOCABULARY = 21128
 """Entries of the vocabulary of every BERT-like Chinese model that descends from Google's."""
 
@@ -145,11 +151,7 @@ def _sentence(kind: str, directory: Path, config: dict[str, Any]) -> tuple[str, 
     """(What is wrong, what to do), None where nothing is known to be."""
     architectures = " ".join(map(str, config.get("architectures") or ())).lower()
     if kind == "roformer_v2" or (kind == "roformer" and _is_roformer_v2(config)):
-        return (
-            "these are RoFormerV2's files (norms without weights, no biases); transformers would build RoFormer and "
-            "leave its norms and biases at random",
-            f"RoFormerV2 is not supported yet: use {CHARACTER_ROFORMER} or {BERT_LIKE}",
-        )
+        return ROFORMER_V2
     if kind == "roformer" and _has_words(directory):
         return (
             "a word-level RoFormer: its tokenizer cuts words with rjieba, which a saved run cannot carry, and entities "

@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from clue_cli.encoders.files import reason
+from clue_cli.encoders.files import ROFORMER_V2, reason
 from clue_cli.errors import UserError
 
 Shape = tuple[int, ...]
@@ -31,6 +31,7 @@ UNEXPECTED_HARMLESS = (
     r"(head\.(dense|norm)|decoder)\.(weight|bias)",  # ModernBERT
     r"(classifier|pre_classifier|qa_outputs|score)\..*|dropout\..*",  # heads of a fine-tuned model
     r"(.*\.)?pooler\..*",
+    r"(.*[./])?(adam_[mv]|global_step)",  # what TensorFlow's optimiser kept
     r"(.*\.)?(embeddings\.(position_ids|token_type_ids)|rotary_emb\.inv_freq|embed_positions\.weight)",  # computed
 )
 """Names (the model's own prefix taken off) that a checkpoint may have and the bare encoder does not need."""
@@ -40,6 +41,9 @@ MISSING_HARMLESS = (
     r"(.*\.)?(embeddings\.(position_ids|token_type_ids)|rotary_emb\.inv_freq|embed_positions\.weight)",  # computed
 )
 """Names that the encoder may not find in its checkpoint."""
+
+_OUTPUT_TABLE = r"(decoder|lm_head|vocab_projector)\.weight$"
+"""Names of a masked-language head's last matrix, which is the embedding of the tokens."""
 
 _OLD_NAMES = ((".gamma", ".weight"), (".beta", ".bias"))
 """Endings in files converted from TensorFlow's BERT, and what they are called now."""
@@ -53,6 +57,10 @@ class Account:
     unexpected: tuple[str, ...]
     misshapen: tuple[tuple[str, Shape, Shape], ...]
     """(name, shape in the file, shape in the model)."""
+    meaning: tuple[str, str] | None = None
+    """(What the missing ones mean together, what to do), None where nothing is known."""
+    foreign: tuple[str, ...] = ()
+    """All names of the file where none of them is the model's."""
 
 
 def read_shapes(files: Sequence[Path]) -> dict[str, Shape]:
@@ -101,11 +109,38 @@ def account(model: nn.Module, shapes: Mapping[str, Shape], info: Mapping[str, An
                 misshapen.setdefault(names[0], (shapes[found[0]], shape))
         wanted = {name for names, _ in groups for name in names}
         unexpected |= {name for stripped, name in in_file.items() if stripped not in wanted}
+    lacking = tuple(sorted(name for name in missing if not _matches(MISSING_HARMLESS, name)))
+    none = all(not missing.isdisjoint(names) or _matches(MISSING_HARMLESS, names[0]) for names, _ in _tied(model))
     return Account(
-        missing=tuple(sorted(name for name in missing if not _matches(MISSING_HARMLESS, name))),
+        missing=lacking,
         unexpected=tuple(sorted(n for n in unexpected if not _matches(UNEXPECTED_HARMLESS, _stripped(n, prefix)))),
         misshapen=tuple((name, *both) for name, both in sorted(misshapen.items())),
+        meaning=_meaning(model, lacking, shapes),
+        foreign=tuple(sorted(shapes)) if none else (),
     )
+
+
+def _meaning(model: Any, missing: Sequence[str], shapes: Mapping[str, Shape]) -> tuple[str, str] | None:
+    """What it means that just these tensors are missing, and what to do; None where nothing is known."""
+    if missing and all(re.search(r"position_embeddings\.weight$", name) for name in missing):
+        return (
+            f"{missing[0]} is missing: a model with relative positions (NEZHA) declared as another one; its positions "
+            "would be random",
+            "use the model under its own architecture, or another encoder",
+        )
+    norms_and_biases = [name for name in missing if re.search(r"LayerNorm\.weight$|\.bias$", name)]
+    if model.config.model_type == "roformer" and len(norms_and_biases) == len(missing) > 1:
+        return ROFORMER_V2
+    table = model.get_input_embeddings().weight
+    if len(missing) == 1 and model.state_dict(keep_vars=True).get(missing[0]) is table:
+        for name, shape in shapes.items():
+            if shape == tuple(table.shape) and re.search(_OUTPUT_TABLE, name):
+                return (
+                    f"{missing[0]} is missing, which is the same as {name}: whatever wrote the file kept one name of "
+                    "each tensor only",
+                    "AutoModelForMaskedLM.from_pretrained(DIR).save_pretrained(DIR) of transformers writes it whole",
+                )
+    return None
 
 
 def refuse(found: Account, where: str, *, allow_random: bool) -> None:
@@ -117,14 +152,15 @@ def refuse(found: Account, where: str, *, allow_random: bool) -> None:
             where=where,
             hint="config.json and the weights belong to different models",
         )
+    if found.foreign:
+        raise UserError(
+            f"no tensor has a name that config.json's architecture knows: {_some(found.foreign)}",
+            where=where,
+            hint=f"names such as {found.missing[0]} were expected; save the model with save_pretrained of transformers",
+        )
     if found.missing and not allow_random:
-        if all(re.search(r"position_embeddings\.weight$", name) for name in found.missing):
-            raise UserError(
-                f"{found.missing[0]} is missing: a model with relative positions (NEZHA) declared as another one; its "
-                "positions would be random",
-                where=where,
-                hint="use the model under its own architecture, or another encoder",
-            )
+        if found.meaning is not None:
+            raise UserError(found.meaning[0], where=where, hint=found.meaning[1])
         raise UserError(
             f"{len(found.missing)} tensors are missing and would stay random: {_some(found.missing)}",
             where=where,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from clue_cli.attention import use_bf16_attention
 from clue_cli.contract import Limits
@@ -127,6 +127,8 @@ def test_harmless_differences_pass(tiny_bert: TinyBert) -> None:
         tensors["bert.pooler.dense.weight"] = torch.zeros(16, 16)
         tensors["bert.embeddings.position_ids"] = torch.arange(64)[None]
         tensors["classifier.weight"] = torch.zeros(15, 16)
+        tensors["bert.embeddings.word_embeddings.adam_m"] = torch.zeros(4, 16)
+        tensors["global_step"] = torch.zeros(1)
 
     def bare(tensors: dict[str, torch.Tensor]) -> None:
         without_head(tensors)
@@ -241,6 +243,39 @@ def test_relative_positions_declared_as_bert(tiny_bert: TinyBert) -> None:
     directory = tiny_bert(change=lambda tensors: tensors.pop("bert.embeddings.position_embeddings.weight"))
     with pytest.raises(UserError, match=r"position_embeddings\.weight is missing.*NEZHA"):
         load_encoder(str(directory))
+
+
+def test_names_of_another_program_are_shown(tiny_bert: TinyBert) -> None:
+    def change(tensors: dict[str, torch.Tensor]) -> None:
+        for name in list(tensors):
+            tensors[f"module.{name}"] = tensors.pop(name)
+
+    for allowed in (False, True):
+        with pytest.raises(UserError, match=r"no tensor has a name .*: module\.bert\.\S+, .*save_pretrained") as caught:
+            load_encoder(str(tiny_bert(f"allowed{allowed}", change=change)), allow_random=allowed)
+        assert "random" not in str(caught.value)
+
+
+def test_missing_tensors_that_mean_something_together(tmp_path: Path, make_text_encoder: Callable[..., Any]) -> None:
+    tokenizer = make_text_encoder("bert").tokenizer
+    config = transformers.RoFormerConfig(
+        vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
+    )
+    model = transformers.RoFormerForMaskedLM(config)
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    whole = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    table = "roformer.embeddings.word_embeddings.weight"
+    for leave_out, message in (
+        (r"LayerNorm\.weight$|bias$", "these are RoFormerV2's files"),
+        (table, r"embeddings\.word_embeddings\.weight is missing.*same as cls\.predictions\.decoder\.weight.*AutoMod"),
+    ):
+        kept = {name: tensor for name, tensor in whole.items() if not re.search(leave_out, name)}
+        save_file(kept, tmp_path / "model.safetensors", metadata={"format": "pt"})
+        with pytest.raises(UserError, match=message):
+            load_encoder(str(tmp_path))
+    transformers.AutoModelForMaskedLM.from_pretrained(tmp_path).save_pretrained(tmp_path)  # as the message says
+    assert torch.equal(load_encoder(str(tmp_path)).model.get_input_embeddings().weight, whole[table])
 
 
 def test_roberta_by_name_with_nothing_but_a_bert_vocabulary(tiny_bert: TinyBert) -> None:
