@@ -25,6 +25,16 @@ _BERT_VOCABULARY = 21128
 """Entries of the vocabulary of every BERT-like Chinese model that descends from Google's."""
 
 
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+)
+
+
 def reason(error: Exception) -> str:
     """The first line of a library's error without control codes (colours), its name where it says nothing."""
     said = re.sub(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]", "", str(error)).strip()
@@ -37,7 +47,12 @@ def read_json(path: Path) -> dict[str, Any]:
         return {}
     where = f"{path.parent.name}/{path.name}"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if text.startswith("\ufeff"):
+            raise UserError(
+                "begins with a byte order mark, which transformers does not read", where=where, hint="save it without"
+            )
+        content = json.loads(text)
     except (ValueError, OSError) as error:
         raise UserError(f"not readable as JSON: {error}", where=where) from error
     if not isinstance(content, dict):
@@ -69,8 +84,10 @@ def _word_pieces(directory: Path) -> dict[str, Any]:
 
 
 def weight_files(directory: Path) -> list[Path]:
-    """The files that hold the weights, safetensors before pickled ones; empty where there are none."""
-    for pattern in (r"model(-\d+-of-\d+)?\.safetensors", r"pytorch_model(-\d+-of-\d+)?\.bin"):
+    """The files that hold the weights, in the order in which transformers looks; empty where there are none."""
+    part = r"-\d+-of-\d+"
+    safe, pickled = r"model{}\.safetensors", r"pytorch_model{}\.bin"
+    for pattern in (safe.format(""), safe.format(part), pickled.format(""), pickled.format(part)):
         if found := sorted(path for path in directory.iterdir() if re.fullmatch(pattern, path.name)):
             return found
     return []
@@ -85,6 +102,8 @@ def check_directory(directory: Path, *, weights: bool = True, trust_remote_code:
     name = directory.name
     if not directory.is_dir():
         raise UserError("an encoder is a directory, this is a file", where=name, hint="unpack it first")
+    files = weight_files(directory) if weights else []
+    _refuse_pointers([directory / "config.json", *(directory / file for file in TOKENIZER_FILES), *files])
     config = read_config(directory)
     if not config:
         raise _no_config(directory)
@@ -96,9 +115,41 @@ def check_directory(directory: Path, *, weights: bool = True, trust_remote_code:
         )
     if not trust_remote_code:
         _check_kind(directory, config)
-    if weights and not weight_files(directory):
+    if weights and not files:
         raise _no_weights(directory)
+    _check_parts(files)
     return config
+
+
+def _refuse_pointers(paths: list[Path]) -> None:
+    """UserError for a file that a clone without Git LFS left in the place of the real one."""
+    for path in paths:
+        if path.is_file():
+            with path.open("rb") as opened:
+                first = opened.read(40)
+            if first.startswith(b"version https://git-lfs"):
+                raise UserError(
+                    f"{path.name} is a Git LFS pointer, not the file itself",
+                    where=path.parent.name,
+                    hint="run `git lfs pull` in the clone",
+                )
+
+
+def _check_parts(files: list[Path]) -> None:
+    """UserError if weights that are cut into parts are not all there, or their index is not."""
+    cut = re.fullmatch(r"(model|pytorch_model)-\d+-of-(\d+)(\.\w+)", files[0].name) if files else None
+    if cut is None:
+        return
+    stem, total, suffix = cut.groups()
+    wanted = [f"{stem}-{number + 1:0{len(total)}}-of-{total}{suffix}" for number in range(int(total))]
+    wanted.append(f"{stem}{suffix}.index.json")
+    missing = [name for name in wanted if not (files[0].parent / name).is_file()]
+    if missing:
+        raise UserError(
+            f"the weights come in {int(total)} parts and an index, and {missing[0]} is not there",
+            where=files[0].parent.name,
+            hint="copy or download all of them",
+        )
 
 
 def _no_config(directory: Path) -> UserError:

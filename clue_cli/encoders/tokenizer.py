@@ -9,17 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from clue_cli.encoders.files import has_bert_tokenizer, read_config, reason
+from clue_cli.encoders.files import TOKENIZER_FILES, has_bert_tokenizer, read_config, reason
 from clue_cli.errors import UserError
-
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "vocab.txt",
-    "vocab.json",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-    "tokenizer.model",
-)
 
 
 def wants_segments(directory: Path) -> bool:

@@ -8,6 +8,7 @@ cases is refused by name.
 from __future__ import annotations
 
 import hashlib
+import pickle
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,6 +46,9 @@ MISSING_HARMLESS = (
 _OUTPUT_TABLE = r"(decoder|lm_head|vocab_projector)\.weight$"
 """Names of a masked-language head's last matrix, which is the embedding of the tokens."""
 
+_FLOATING = {"F16", "BF16", "F32", "F64", "float16", "bfloat16", "float32", "float64"}
+"""Types of weights, as safetensors and torch call them."""
+
 _OLD_NAMES = ((".gamma", ".weight"), (".beta", ".bias"))
 """Endings in files converted from TensorFlow's BERT, and what they are called now."""
 
@@ -64,26 +68,47 @@ class Account:
 
 
 def read_shapes(files: Sequence[Path]) -> dict[str, Shape]:
-    """Name -> shape of every tensor in the weight files; UserError for one that is broken."""
+    """Name -> shape of every tensor in the weight files; UserError for one that is broken or holds whole numbers."""
     shapes: dict[str, Shape] = {}
     for path in files:
         where = f"{path.parent.name}/{path.name}"
         try:
-            if path.suffix == ".safetensors":
-                with safe_open(path, framework="pt") as opened:
-                    shapes |= {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
-            else:
-                loaded = torch.load(path, map_location="meta", weights_only=True)
-                shapes |= {
-                    name: tuple(value.shape) for name, value in loaded.items() if isinstance(value, torch.Tensor)
-                }
+            found = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
         except SafetensorError as error:
             raise UserError(f"broken or cut off: {error}", where=where, hint="copy or download it again") from error
+        except pickle.UnpicklingError as error:  # torch names a switch for it, which would run the file's code
+            raise UserError(
+                "not readable as PyTorch weights: it holds more than tensors (a whole model, code), or is no such file",
+                where=where,
+                hint="save the state_dict() of the model alone, best as safetensors",
+            ) from error
         except Exception as error:  # a foreign pickle fails in many ways
             raise UserError(f"not readable as PyTorch weights: {reason(error)}", where=where) from error
+        for name, (shape, dtype) in found.items():
+            if len(shape) > 1 and name.endswith("weight") and dtype not in _FLOATING:
+                raise UserError(
+                    f"{name} holds {dtype} numbers, which mean nothing without their scales: quantised weights",
+                    where=where,
+                    hint="use the release in float32, float16 or bfloat16",
+                )
+            shapes[name] = shape
     if not shapes:
         raise UserError("holds no tensors", where=f"{files[0].parent.name}/{files[0].name}")
     return shapes
+
+
+def _read_safetensors(path: Path) -> dict[str, tuple[Shape, str]]:
+    """Name -> (shape, type) of the tensors."""
+    with safe_open(path, framework="pt") as opened:
+        slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
+        return {name: (tuple(part.get_shape()), str(part.get_dtype())) for name, part in slices.items()}
+
+
+def _read_pickle(path: Path) -> dict[str, tuple[Shape, str]]:
+    """Name -> (shape, type) of the tensors."""
+    loaded = torch.load(path, map_location="meta", weights_only=True)
+    tensors = {name: value for name, value in loaded.items() if isinstance(value, torch.Tensor)}
+    return {name: (tuple(value.shape), str(value.dtype).removeprefix("torch.")) for name, value in tensors.items()}
 
 
 def account(model: nn.Module, shapes: Mapping[str, Shape], info: Mapping[str, Any], *, renamed: bool) -> Account:
