@@ -112,11 +112,12 @@ class Encoder(nn.Module):
     def max_positions(self) -> int | None:
         """Tokens of one input the encoder was made for, special ones included; None where its files do not say."""
         table = self._position_table()
+        stated = int(getattr(self.config, "max_position_embeddings", None) or 0)
         if table is None:
-            stated = getattr(self.config, "max_position_embeddings", None)
-            return int(stated) if stated else None
-        # RoBERTa counts positions from the padding id on.
-        return int(table.num_embeddings) - (0 if table.padding_idx is None else table.padding_idx + 1)
+            return stated or None
+        # RoBERTa counts positions from the padding id on; Nystromformer's table has two rows more than it can take.
+        rows = int(table.num_embeddings) - (0 if table.padding_idx is None else table.padding_idx + 1)
+        return min(rows, stated or rows)
 
     @cached_property
     def positions_are_fixed(self) -> bool:
@@ -221,7 +222,14 @@ def load_encoder(
         takes_segments=int(getattr(config, "type_vocab_size", 0) or 0) > 1,
         where=directory.name,
     )
-    check_vocabulary(text_encoder.vocab_size, model.get_input_embeddings().num_embeddings, directory.name)
+    table = model.get_input_embeddings()
+    if not isinstance(table, nn.Embedding):
+        raise UserError(
+            f"its tokens go into a {type(table).__name__} (I-BERT's whole numbers?), not into a plain embedding",
+            where=directory.name,
+            hint="use another encoder",
+        )
+    check_vocabulary(text_encoder.vocab_size, table.num_embeddings, directory.name)
     if gradient_checkpointing:
         _checkpoint_gradients(model, directory.name)
     label = location.name if location.scratch or not scratch else f"scratch:{location.name}"
@@ -311,7 +319,7 @@ def bare(model: Any) -> Any:
     Its pooler goes (heads pool by themselves), a computed table of positions is fixed: loading makes it trainable.
     """
     if isinstance(getattr(model, "pooler", None), nn.Module):
-        model.pooler = None
+        model.pooler = nn.Identity()  # not None: SqueezeBERT calls it without looking
     if model.config.model_type in _ROTARY_TABLE:
         model.encoder.embed_positions.requires_grad_(False)
     return model

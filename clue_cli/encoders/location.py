@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from clue_cli.encoders.files import reason
 from clue_cli.errors import RunError, UserError, did_you_mean
 
 DEFAULT_ENCODER = "mini-zh"
@@ -99,9 +100,8 @@ def _unreachable(name: str, error: Exception) -> UserError | RunError:
             where="--encoder",
             hint="give a directory, or run once with the network",
         )
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return RunError(
-        f"could not fetch {name!r} from the hub: {reason}",
+        f"could not fetch {name!r} from the hub (there is no such directory): {reason(error)}",
         where="--encoder",
         hint="check the network, set HF_ENDPOINT to a mirror, or give a directory or mini-zh",
     )
