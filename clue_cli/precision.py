@@ -9,6 +9,7 @@ heads, their losses and all masters of the optimiser are float32.
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 import torch
@@ -87,6 +88,9 @@ def compute_in_bf16(encoder: nn.Module, masters: dict[nn.Parameter, Tensor] | No
             parameter.data = parameter.data.to(torch.bfloat16)
     for module in embeddings:
         module.register_forward_hook(_to_bf16)
+    models: list[Any] = [module for module in encoder.modules() if hasattr(module, "get_extended_attention_mask")]
+    for model in models:  # transformers 5.3 adds a mask of the first parameter's type, an embedding's
+        model.get_extended_attention_mask = partial(model.get_extended_attention_mask, dtype=torch.bfloat16)
 
 
 def use_in_thread(device: torch.device) -> None:
