@@ -120,7 +120,7 @@ def collate(
             sequence = feature.sequence
             assert sequence is not None
             # Of a pair (question, passage) the last text is the one that spans are marked in.
-            arrays["text_mask"][row, :length] = (sequence >= 0) & (sequence == sequence.max(initial=0))
+            arrays["text_mask"][row, :length] = sequence == sequence.max(initial=0)
     arrays["unit"] = np.unique([feature.unit for feature in features], return_inverse=True)[1].astype(np.int64)
     arrays.update(task.collate(features))
     return {name: torch.from_numpy(array) for name, array in arrays.items()}

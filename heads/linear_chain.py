@@ -204,7 +204,6 @@ class _Scan(NamedTuple):
 
 def _scan(emissions: Tensor, lengths: Tensor, transitions: Tensor, start: Tensor, end: Tensor, *, both: bool) -> _Scan:
     """All messages, in the cheapest arithmetic that is exact for these scores."""
-    emissions, transitions, start, end = (x.detach() for x in (emissions, transitions, start, end))
     steps, tags = emissions.shape[1:]
     mask = _inside(lengths, steps)
     emissions = torch.where(mask[..., None], emissions, 0)

@@ -329,7 +329,7 @@ def _kept(lengths: list[int], room: int) -> list[int]:
     if sum(lengths) <= room:
         return lengths
     # Whatever is longer than the level comes down to it; some of those keep one more, so that the room is filled.
-    level, below = room // len(lengths), 0
+    below = 0
     for position, length in enumerate(sorted(lengths)):
         level = (room - below) // (len(lengths) - position)
         if length > level:

@@ -150,7 +150,7 @@ def _edges(by_type: Mapping[str, Sequence[Part]], links: Iterable[Link]) -> dict
             continue
         for type_, nodes in at[first].items():
             for node, other in itertools.product(nodes, at[second].get(type_, ())):
-                if node != other and not _exclude(by_type[type_][node].slot, by_type[type_][other].slot):
+                if not _exclude(by_type[type_][node].slot, by_type[type_][other].slot):
                     edges[type_].append((node, other))
     return edges
 

@@ -96,4 +96,4 @@ def characters(window: Window, first: np.ndarray, last: np.ndarray) -> tuple[np.
     there = inside & (first <= last) & (first < len(own)) & (last >= 0)
     first, last = np.where(there, first, 0), np.where(there, last, 0)
     start, end = spans[first, 0], spans[last, 1]
-    return start, end, there & (start < end)
+    return start, end, there
