@@ -18,7 +18,7 @@ from torch import Tensor
 
 from heads import casrel
 from heads.base import DecodeOptions, HeadOutput, Triples
-from heads.casrel import CasRel, Scores, nearest_pairs, power_cross_entropy, subject_draws
+from heads.casrel import CasRel, Scores, nearest_pairs, power_cross_entropy, subject_draws, usable
 
 SIZE, KEYS = 8, 3
 positions = st.integers(0, 6)
@@ -360,3 +360,13 @@ def test_a_lower_threshold_may_bring_an_end_nearer() -> None:
     ]
     assert ends == [{1: 3}, {2: 3}]
     assert head.nested is False
+
+
+def test_only_triples_of_text_whose_spans_run_forwards_are_learned_each_once() -> None:
+    good = [0, 1, 2, 3, 1, 1]
+    listed = torch.tensor([good, [0, 1, 3, 2, 1, 1], [0, 1, 1, 1, 3, 2], [0, 1, 0, 1, 2, 2], good])
+    assert usable(listed, torch.tensor([[False, True, True, True]])).tolist() == [good]
+
+
+def test_thresholds_to_try_are_probabilities() -> None:
+    assert all(0 < threshold < 1 for threshold in CasRel.thresholds)

@@ -62,6 +62,11 @@ def test_classes(seed: int, classes: int, scale: float) -> None:
     assert bool(first.grad.isfinite().all())
 
 
+def test_a_class_that_only_one_pass_leaves_out_is_infinitely_far() -> None:
+    out, both = torch.tensor([0.0, -math.inf, -math.inf]), torch.tensor([0.0, 0.0, -math.inf])
+    assert [float(symmetric_divergence(out, other)) for other in (out, both)] == [0.0, math.inf]
+
+
 def path_probabilities(emissions: Tensor, length: int, transitions: Tensor, start: Tensor, end: Tensor) -> list[float]:
     """The probability of each path of one row, by adding up its scores."""
     scores = []

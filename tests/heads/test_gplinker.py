@@ -148,6 +148,15 @@ def test_an_untrained_model_stays_bounded_and_counts_what_it_leaves_out() -> Non
     assert (np.diff(first.score) <= 0).all()
 
 
+def test_entities_beyond_the_bound_are_counted_where_no_triple_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gplinker, "MAX_ENTITIES", 3)
+    nothing = Factors(*(torch.full((1, 2, *rest), -9.0) for rest in ((2,), (1,), (1,))))
+    entities = Factors(torch.ones(1, 2, 2), torch.zeros(1, 2, 2), torch.zeros(1, 2, 2))
+    scores = RelationScores(entities, nothing, nothing)
+    (triples,) = decoded(scores, torch.ones(1, 2, dtype=torch.bool), DecodeOptions(), 1)
+    assert (len(triples.score), triples.dropped) == (0, 3)  # of three spans, each a subject and an object
+
+
 def test_targets_of_the_three_scorers() -> None:
     spans, heads, tails = linked(torch.tensor([[0, 2, 1, 3, 5, 6], [1, 0, 4, 4, 2, 2]]))
     assert spans.tolist() == [[0, SUBJECT, 1, 3], [1, SUBJECT, 4, 4], [0, OBJECT, 5, 6], [1, OBJECT, 2, 2]]

@@ -18,11 +18,16 @@ from torch import Tensor
 import heads
 from heads import globalpointer
 from heads.base import DecodeOptions, Head, HeadOutput
+from heads.casrel import CasRel
+from heads.choice import Choice
 from heads.classification import Classification
 from heads.crf import CRFTagging
 from heads.efficient_globalpointer import EfficientGlobalPointer
-from heads.factorised import Factors
+from heads.event_linker import EventGPLinker
+from heads.factorised import FactorisedScorer, Factors
 from heads.globalpointer import GlobalPointer, Projections
+from heads.gplinker import GPLinker
+from heads.reading import ReadingGlobalPointer, StartEnd
 from heads.tagging import SoftmaxTagging
 from tests.heads.cases import CASES, RAGGED, SIZE, TYPES, Batch, batch_of, build, loss_of, part_of, span_rows
 
@@ -198,6 +203,40 @@ def test_a_batch_without_gold_has_finite_gradients(kind: type[Head]) -> None:
     assert bool(loss.isfinite())
     assert all(bool(p.grad.isfinite().all()) for p in head.parameters() if p.grad is not None)
     head.decode(head(hidden, batch, want_loss=False), batch, DecodeOptions())
+
+
+@every_span_head
+def test_the_weight_of_a_loss_is_the_number_of_what_the_published_mean_is_over(kind: type[Head]) -> None:
+    hidden, batch = batch_of(kind)
+    rows, tokens = len(batch["text_mask"]), int(batch["text_mask"].sum())
+    expected = {SoftmaxTagging: tokens, CRFTagging: rows}.get(kind, rows * TYPES)
+    assert build(kind)(hidden, batch, want_loss=True).weight.item() == expected
+
+
+PARAMETERS: dict[type[Head], int] = {
+    Classification: 7_690, Choice: 769, SoftmaxTagging: 16_149, CRFTagging: 16_632, GlobalPointer: 984_320,
+    EfficientGlobalPointer: 101_012, ReadingGlobalPointer: 98_304, StartEnd: 1_538, GPLinker: 300_972,
+    CasRel: 2_377_750, EventGPLinker: 298_392,
+}  # fmt: skip
+"""With ten classes, types or predicates on an encoder of base size. With another number saved models load no more."""
+
+
+@every_head
+def test_sizes_and_biases_are_those_of_saved_models(kind: type[Head]) -> None:
+    ten = dict.fromkeys({"classes", "types", "predicates"} & CASES[kind].config.keys(), 10)
+    head = kind(768, **ten)  # type: ignore[call-arg]
+    assert sum(parameter.numel() for parameter in head.parameters()) == PARAMETERS[kind]
+
+
+def test_only_taggers_answer_without_overlaps() -> None:
+    assert {kind for kind in CASES if kind.flat} == {SoftmaxTagging, CRFTagging}
+
+
+def test_links_do_not_turn_with_their_places() -> None:
+    """Which tokens belong together does not depend on their distance."""
+    for head in (build(GPLinker), build(EventGPLinker)):
+        scorers = [module for module in head.children() if isinstance(module, FactorisedScorer)]
+        assert [scorer.rotary for scorer in scorers] == [True, False, False]
 
 
 @every_head

@@ -135,6 +135,19 @@ def test_a_path_that_underflows_in_probability_space_is_not_lost() -> None:
     assert value.item() == pytest.approx(math.log(2), abs=1e-5)
 
 
+def test_messages_stay_finite_however_far_the_tags_of_one_token_drift_apart() -> None:
+    emissions = torch.tensor([[[75.0, -75.0]] * 3])
+    lengths, tags = torch.tensor([3]), torch.zeros(1, 3, dtype=torch.int64)
+    single, double = (
+        marginals(emissions.to(kind), lengths, *(torch.zeros(*shape, dtype=kind) for shape in ((2, 2), (2,), (2,))))
+        for kind in (torch.float32, torch.float64)
+    )
+    assert bool(single.onward.isfinite().all())
+    found = next_tag(single.onward, torch.zeros(2, 2), tags)[:, :2].double()
+    expected = next_tag(double.onward, torch.zeros(2, 2, dtype=torch.float64), tags)[:, :2]
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
 def test_forbidden_transitions() -> None:
     emissions, lengths, transitions, start, end = chain(4, 5, 4, 11)
     lengths = torch.tensor([5, 3, 1, 0])

@@ -122,6 +122,14 @@ def test_a_spans_probability_is_that_of_all_paths_that_hold_it(head_type: type[C
     assert checked > 5
 
 
+def test_a_path_that_only_the_constraints_allow_has_a_finite_score() -> None:
+    scores = torch.tensor([[[-200.0, -100.0, 100.0]]])  # inside an entity, at the start of the text
+    mask = torch.ones(1, 1, dtype=torch.bool)
+    (spans,) = CRFTagging(4, 1).decode(HeadOutput(None, None, scores), {"text_mask": mask}, DecodeOptions())
+    assert len(spans.score) == 1
+    assert np.isfinite(spans.score).all()
+
+
 def test_candidates_beyond_the_limit_are_counted() -> None:
     head = SoftmaxTagging(4, 1, dropout=0.0)
     scores = torch.zeros(1, 6, 3)
