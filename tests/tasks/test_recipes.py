@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import itertools
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -63,6 +66,19 @@ def test_every_task_has_a_recipe_for_every_head_and_size() -> None:
             for size in ("small", "base", "large"):
                 recipe, _ = task.recipe_for(head, size)
                 assert 1e-6 < recipe.learning_rate < 1e-2 and recipe.epochs > 0 and recipe.max_length >= 64
+
+
+def test_the_figures_of_every_recipe_are_those_of_the_table() -> None:
+    """recipes.csv: who changes a default changes everybody's results, and does it there too."""
+    columns = ["task", "head", "size", "learning_rate", "head_learning_rate", "epochs", "batch_size"]
+    with Path(__file__).with_name("recipes.csv").open(encoding="utf-8", newline="") as file:
+        listed = {tuple(row[:3]): row[3:] for row in csv.reader(file)}
+    found = {tuple(columns[:3]): columns[3:]}
+    for name, task in tasks().items():
+        for head, size in itertools.product(task.heads, ("small", "base", "large")):
+            recipe = task.recipe_for(head, size)[0]
+            found[name, head, size] = [str(getattr(recipe, column)) for column in columns[3:]]
+    assert found == listed
 
 
 def test_the_reference_recipe() -> None:
