@@ -109,6 +109,13 @@ def test_what_a_few_missing_pairs_leave_is_found_whole() -> None:
     assert found.steps < 100  # 52 nodes have one neighbourhood, and count as one
 
 
+def test_the_number_of_steps_is_part_of_the_answer() -> None:
+    """Where a budget ends, steps decide which cliques are found: counting or choosing otherwise changes answers."""
+    edges = drawn(random.Random("steps"), 30, 0.5)
+    whole, half = maximal_cliques(30, edges), maximal_cliques(30, edges, budget=300)
+    assert (whole.steps, len(whole.cliques), len(half.cliques)) == (915, 177, 65)
+
+
 def test_separate_cliques_cost_next_to_nothing() -> None:
     events = [range(k * 12, k * 12 + 12) for k in range(40)]
     edges = [pair for event in events for pair in itertools.combinations(event, 2)]

@@ -453,6 +453,8 @@ def test_the_official_form_is_written_and_read_back() -> None:
     }
     assert list(fields["label"]) == list(TYPES)
     assert TASK.read_prediction(row(fields), one).answer == PREDICTED.answer
+    twice = {"label": {"city": {"上海": [[3, 4], [3, 4]]}}}
+    assert TASK.read_prediction(row(twice), one).answer == (Span(3, 5, "city"),)
 
 
 @pytest.mark.parametrize(

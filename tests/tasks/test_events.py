@@ -20,6 +20,7 @@ from clue_cli.registry import find_task
 from clue_cli.sources import Source
 from tasks.families import event_links
 from tasks.families.alignment import align
+from tasks.families.cliques import maximal_cliques
 from tasks.families.event_forms import Argument, Event, Mention
 from tasks.families.event_links import Part, assemble, link, links_of, parts_of, without_contained
 from tasks.families.event_schema import Schema, Slot
@@ -147,6 +148,14 @@ def test_what_cannot_be_learned_is_counted_and_stays_gold(characters: HFTextEnco
     assert [some.text for some in found.arguments] == ["书", "乙公司"]  # learned without the blank at its end
     reach = TASK.recall_bound([one], characters, WIDE)
     assert (reach.gold, reach.reachable, reach.unreachable.counts) == (5, 2, tally.counts)
+
+
+def test_an_argument_with_and_without_a_dropped_edge_is_learned_once(characters: HFTextEncoder) -> None:
+    """Twice it would be linked with itself, as only a place in two roles is."""
+    text = "收购书 "
+    one = example(text, event(text, "收购", "收购", ("标的", "书"), ("标的", "书 ")))
+    [[feature]] = by_example(TASK, [one], characters, WIDE)
+    assert feature.targets["links"].tolist() == [[1, 2, 3, 3]]
 
 
 def test_words_without_a_place_are_counted(characters: HFTextEncoder) -> None:
@@ -285,7 +294,19 @@ def test_a_place_is_two_arguments_of_one_event_only_where_it_is_linked_with_itse
 def test_two_triggers_are_two_events() -> None:
     parts = [part(0, ""), part(1, ""), part(2)]
     links = links_of(parts)
-    assert assemble(parts, links, SCHEMA)[0] == [(parts[0], parts[2]), (parts[1], parts[2])]
+    expected = [(parts[0], parts[2]), (parts[1], parts[2])]
+    assert assemble(parts, links, SCHEMA)[0] == expected
+    # Nor are they one where no window holds both.
+    beside = [link(trigger.place, parts[2].place) for trigger in parts[:2]]
+    assert assemble(parts, beside, SCHEMA, apart=lambda a, b: True)[0] == expected
+
+
+def test_the_budget_is_that_of_all_types_together() -> None:
+    schema = Schema({"S": ("r",), "T": ("r",)}, {}, ("S", "T"))
+    parts = [Part(i, i + 1, Slot(type_, "r")) for type_ in schema.roles for i in range(3)]
+    links = [link((0, 1), (1, 2)), link((1, 2), (2, 3))]
+    steps = maximal_cliques(3, [(0, 1), (1, 2)]).steps
+    assert [assemble(parts, links, schema, budget=budget)[1] for budget in (steps, 2 * steps)] == [False, True]
 
 
 def test_places_that_no_window_holds_are_linked_through_a_third(characters: HFTextEncoder) -> None:

@@ -204,7 +204,7 @@ def test_each_predicate_has_its_row_and_the_text_is_the_cluster(kind: type) -> N
 
 def test_an_alias_file_is_read_lower_cased(tmp_path: Path) -> None:
     path = tmp_path / "alias.txt"
-    path.write_text("北京大学\t北大\tPKU\n\nPKU\t北京大学\n北大\n北京大学\t燕园\n", encoding="utf-8")
+    path.write_text("北京大学 \t北大\t PKU\n\nPKU\t北京大学\n北大\n北京大学\t燕园\n", encoding="utf-8")
     assert read_aliases(path) == {
         "北京大学": frozenset({"北大", "pku", "燕园"}), "pku": frozenset({"北京大学"}), "北大": frozenset(),
     }  # fmt: skip

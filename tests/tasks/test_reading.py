@@ -533,6 +533,16 @@ def test_the_best_raw_score_of_all_windows_answers(encoder: HFTextEncoder) -> No
     assert TASK.answer_fields(one, got, PLAIN, probabilities=False) == {"answer": "七八", "start": 6, "end": 8}
 
 
+def test_of_equal_answers_the_earlier_is_first_then_the_shorter(encoder: HFTextEncoder) -> None:
+    one = question("一二三四", text="谁")
+    ((feature,),) = by_example([one], encoder, Limits(16, 2))
+    at = int(np.flatnonzero(feature.sequence == windows.PASSAGE)[0])
+    places = [(1, 1), (0, 3), (1, 2), (0, 1)]
+    found = spans_of(*((at + first, at + last, 1.0) for first, last in places))
+    answers = TASK.predictions(one, [feature], [found], Answering(top_k=4)).scores
+    assert [(s.answer.start, s.answer.end) for s in answers] == [(0, 2), (0, 4), (1, 2), (1, 3)]
+
+
 def test_a_passage_without_tokens_has_an_empty_answer(encoder: HFTextEncoder) -> None:
     one = question("\u200b\u200b", Answer("\u200b", 0, 1))
     ((feature,),) = by_example([one], encoder, Limits(16, 2))

@@ -306,7 +306,7 @@ PLACES = [
     ("余华说，活着是余华的书", relation("作者", "活着", "余华"), (4, 7)),
     ("余华写活着，活着很好", relation("作者", "活着", "余华"), (3, 0)),
     ("《活着》与活着：余华", relation("作者", "活着", "余华"), (1, 8)),
-    ("活着三部曲，余华，活着", relation("作者", "活着", "余华"), (9, 6)),
+    ("余华，活着三部曲，还有活着", relation("作者", "活着", "余华"), (11, 0)),  # the nearer one is no word of its own
     ("活着，作者活着", relation("作者", "活着", "活着"), (0, 5)),
     ("活着", relation("作者", "活着", "活着"), (0, 0)),
 ]
@@ -329,6 +329,14 @@ def text_borders(one: Example, encoder: HFTextEncoder, limits: Limits = WIDE) ->
     return align(windows)
 
 
+def test_a_given_place_is_believed_without_the_edges_that_are_dropped(characters: HFTextEncoder) -> None:
+    text = "《 活着 》与《 活着 》的作者余华"
+    given = {"predicate": "作者", "subject": {"start": 8, "end": 12}, "object": {"start": 16, "end": 18}}
+    one = TASK.example(row({"text": text, "relations": [given]}), 0, labelled=True)
+    (found,) = TASK._located(one, text_borders(one, characters))
+    assert [(triple.subject, triple.object) for triple in found.triples] == [((9, 11), (16, 18))]
+
+
 def test_a_slot_is_learned_beside_its_object(characters: HFTextEncoder) -> None:
     text = "在1999年，葛优等了很久，后来葛优于1999年拿到金奖"
     one = example(text, relation("获奖", "葛优", "金奖", onDate="1999年"))
@@ -341,12 +349,14 @@ def test_a_slot_is_learned_beside_its_object(characters: HFTextEncoder) -> None:
 LOST = [
     ("余华写书", relation("作者", "活着", "余华"), NOT_FOUND, 0),
     ("第abcd期的作者余华", relation("作者", "bc", "余华"), CUT, 0),
+    ("第abcd期的作者余华", relation("作者", "第a", "余华"), CUT, 0),
+    ("第abcd期和bc的作者\u200b", relation("作者", "bc", "\u200b"), DROPPED, 0),  # bc is a word of its own, too
     ("《 活着 》的作者余华", relation("作者", " 活着 ", "余华"), DROPPED, 1),
     ("活着" + "很" * 40 + "余华", relation("作者", "活着", "余华"), NO_WINDOW, 0),
 ]
 
 
-@pytest.mark.parametrize(("text", "gold", "reason", "learned"), LOST, ids=[reason for _, _, reason, _ in LOST])
+@pytest.mark.parametrize(("text", "gold", "reason", "learned"), LOST, ids=range(len(LOST)))
 def test_what_cannot_be_learned_is_counted_and_stays_gold(
     characters: HFTextEncoder, text: str, gold: Relation, reason: str, learned: int
 ) -> None:
@@ -357,6 +367,14 @@ def test_what_cannot_be_learned_is_counted_and_stays_gold(
     assert one.gold == (gold,)
     reach = TASK.recall_bound([one], characters, limits)
     assert (reach.gold, reach.reachable, reach.unreachable.as_dict()) == (1, 0, {reason: 1})
+
+
+def test_what_can_be_learned_as_it_stands_is_not_counted(characters: HFTextEncoder) -> None:
+    tally, one = Tally(), example("余华写了《活着》", relation("作者", "活着", "余华"))
+    by_example(TASK, [one], characters, WIDE, tally)
+    assert not tally.counts
+    reach = TASK.recall_bound([one], characters, WIDE)
+    assert (reach.gold, reach.reachable, reach.unreachable.as_dict()) == (1, 1, {})
 
 
 def test_targets_are_collated_with_their_row(characters: HFTextEncoder) -> None:
@@ -390,6 +408,10 @@ COMBINED = [
     # an object too many stays without, a value too many is left out
     ("葛优《活着》甲，《大腕》乙，还有丙", [("@value", v) for v in "甲乙丙"] + [("inWork", "活着"), ("inWork", "大腕")],
      [{"@value": "甲", "inWork": "活着"}, {"@value": "乙", "inWork": "大腕"}, {"@value": "丙"}]),
+    # where distances say nothing, words go together in their order
+    *((text, [("@value", "乙"), ("@value", "甲"), ("inWork", "活着"), ("inWork", "大腕")],
+       [{"@value": "甲", "inWork": "活着"}, {"@value": "乙", "inWork": "大腕"}])
+      for text in ("葛优甲乙《活着》《大腕》", "《活着》《大腕》葛优甲乙", "葛优演甲和乙两人，片是《活着》和《大腕》")),
     # no object, no relation
     ("葛优《活着》", [("inWork", "活着")], []),
 ]  # fmt: skip
@@ -420,6 +442,8 @@ def test_a_relation_has_the_score_of_its_weakest_slot_and_its_best_place() -> No
     ((one, located),) = combined(text, [first, second, weak], TASK.by_predicate)
     assert one == relation("饰演", "葛优", "福贵", inWork="活着")
     assert located == Located((13, 15), ((10, 12), (6, 8)), 0.25, 0.9)
+    ((_, located),) = combined(text, [second._replace(score=0.5), first], TASK.by_predicate)
+    assert located == Located((0, 2), ((3, 5),), 0.5, 0.9)  # of equal ones the earlier
 
 
 # -------------------------------------------------------------------- round trips
