@@ -15,7 +15,7 @@ from clue_cli.attention import SHORT, bf16_attention, blocks, turn, turned, use_
 from clue_cli.dropout import ByteDropout, byte_dropout, cheapen_dropout
 
 
-@pytest.mark.parametrize("p", [0.1, 0.25, 0.5, 0.9])
+@pytest.mark.parametrize("p", [0.1, 0.25, 0.3, 0.5, 0.9])
 def test_dropout_drops_its_share_and_keeps_the_expectation(p: float) -> None:
     torch.manual_seed(0)
     count = 400_003  # no multiple of eight
@@ -35,6 +35,21 @@ def test_every_byte_of_a_draw_is_fair() -> None:
     assert torch.allclose(dropped.mean(0), torch.full((8,), 0.25), atol=5 * spread)
     correlation = torch.corrcoef(dropped.T) - torch.eye(8)
     assert float(correlation.abs().max()) < 5 / math.sqrt(80_000)
+
+
+def test_one_draw_decides_eight_elements() -> None:
+    """And what is drawn afterwards follows from it: a training repeats its numbers."""
+    torch.manual_seed(0)
+    byte_dropout(torch.ones(16), 0.5)
+    after = torch.rand(1)
+    torch.manual_seed(0)
+    torch.empty(2, dtype=torch.int64).random_(torch.iinfo(torch.int64).min, None)
+    assert torch.equal(after, torch.rand(1))
+
+
+def test_never_all_is_dropped() -> None:
+    torch.manual_seed(0)
+    assert byte_dropout(torch.ones(8192), 0.9999).unique().tolist() == [0.0, 256.0]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -59,6 +74,7 @@ def test_dropout_repeats_by_seed_and_rests_outside_training() -> None:
         torch.manual_seed(3)
         outputs.append(layer(x))
     assert torch.equal(*outputs)
+    assert not outputs[0].all()
     assert layer.eval()(x) is x
     assert byte_dropout(x, 0.0) is x
     strided = torch.rand(6, 8).T
@@ -66,7 +82,8 @@ def test_dropout_repeats_by_seed_and_rests_outside_training() -> None:
 
 
 def test_cheapening_replaces_dropout_and_nothing_else() -> None:
-    model = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.1), nn.Sequential(nn.Dropout(0.3), nn.Dropout2d(0.2))).eval()
+    inner = nn.Sequential(nn.Dropout(0.3), nn.Dropout2d(0.2), nn.Dropout(1.0))
+    model = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.1), inner).eval()
     names = list(model.state_dict())
     cheapen_dropout(model)
     assert [type(m).__name__ for m in model.modules() if not list(m.children())] == [
@@ -74,6 +91,7 @@ def test_cheapening_replaces_dropout_and_nothing_else() -> None:
         "ByteDropout",
         "ByteDropout",
         "Dropout2d",
+        "Dropout",  # all is dropped, which bytes cannot say
     ]
     assert list(model.state_dict()) == names
     assert not any(m.training for m in model.modules())
@@ -102,7 +120,7 @@ def test_attention_is_attention(masked: str, length: int, monkeypatch: pytest.Mo
     read = torch.arange(length) < torch.tensor([length, max(1, length // 2), 1])[:, None]
     window = 20 if "window" in masked else None
     if masked != "none":
-        mask = read[:, None, None, :].expand(3, 1, length, length)
+        mask = read[:, None, None, :]
     if masked == "causal":
         assert mask is not None
         mask = mask & torch.ones(length, length, dtype=torch.bool).tril()
@@ -138,12 +156,15 @@ def test_attention_is_attention(masked: str, length: int, monkeypatch: pytest.Mo
     st.integers(1, 60_000),
 )
 def test_blocks_cover_every_pair_in_reach_once(shape: tuple[int, int, int, int], reach: int | None, size: int) -> None:
-    count, _heads, queries, keys = shape
+    count, heads, queries, keys = shape
+    # As few queries as a block may have, beside the keys in their reach.
+    least = heads * min(queries, 64) * (keys if reach is None else min(keys, 64 + 2 * reach))
     times = torch.zeros(count, queries, keys, dtype=torch.int32)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("clue_cli.attention.BLOCK_SCORES", size)
         for examples, rows, columns in blocks(*shape, reach):
             times[examples, rows, columns] += 1
+            assert heads * times[examples, rows, columns].numel() <= max(size, least)
     near = torch.ones(queries, keys, dtype=torch.bool)
     if reach is not None:
         near = (torch.arange(queries)[:, None] - torch.arange(keys)).abs() <= reach
