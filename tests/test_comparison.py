@@ -107,6 +107,21 @@ def test_runs_of_older_versions_are_compared_by_the_clusters_of_the_others(tmp_p
         assert {pair.paired.items for pair in found.pairs} == {5}
 
 
+def test_a_run_without_texts_is_compared_with_one_that_has_them(tmp_path: Path) -> None:
+    old, new = (read_run(make_run(tmp_path / name, "0101011010", seed=n), "dev") for n, name in enumerate("ab"))
+    for line in new.lines:
+        line["texts"] = ["甲", "乙"]
+    for order in ((old, new), (new, old)):
+        assert compare_scored(order, split="dev", resamples=50).items == 10
+
+
+def test_runs_are_called_by_encoder_head_and_seed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [str(make_run(tmp_path / name, "0101011010", seed=n)) for n, name in enumerate("ab")]
+    first, second = (system["name"] for system in document(capsys, *runs)["runs"])
+    assert (first[-3:], second[-3:]) == (" s0", " s1")
+    assert first[:-3] == second[:-3] != ""
+
+
 def test_several_runs_are_compared_in_pairs_with_corrected_p(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -157,6 +172,7 @@ def test_the_table_fits_a_terminal(
         ("none", "clue eval"),
         ("broken", ":3"),
         ("same", "named twice"),
+        ("statistics", "holds no statistics of accuracy"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(
@@ -186,6 +202,8 @@ def test_what_cannot_be_compared_is_refused(
         file.unlink()
     if change == "broken":
         file.write_text("\n".join([*file.read_text().splitlines()[:2], "{", "{}"]), encoding="utf-8")
+    if change == "statistics":  # as another version of the metric counted
+        file.write_text(file.read_text("utf-8").replace("predicted:1", "predicted:7"), encoding="utf-8")
     if change == "same":
         second = first
     assert run(["compare", str(first), str(second)]) == 2

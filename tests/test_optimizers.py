@@ -154,6 +154,18 @@ def test_a_parameter_without_gradient_does_not_keep_an_old_one() -> None:
     assert sums["head.weight"].any()
 
 
+def test_a_step_without_a_share_adds_nothing_of_the_step_before() -> None:
+    """As a process whose share of the last step is empty: what it sends is zero."""
+    encoder, head = modules()
+    stepper = Stepper(encoder, head, PLAIN, 4)
+    forward(encoder, head, batch(1)).sum().backward()
+    stepper.accumulate()
+    assert stepper.step(0, 6.0) > 0
+    sent: list[float] = []
+    stepper.step(1, 6.0, reduce=lambda sums: sent.extend(float(total.abs().sum()) for total in sums))
+    assert sent == [0.0] * len(stepper.masters)
+
+
 def test_a_long_gradient_is_cut_and_its_norm_told() -> None:
     encoder, head = modules()
     gradients: list[Tensor] = []

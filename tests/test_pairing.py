@@ -6,6 +6,7 @@ import json
 import re
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from clue_cli.main import run
 from clue_cli.pairing import WRONG, score_files
 from clue_cli.registry import find_task, tasks
 from clue_cli.scoring import make_metric, score
-from clue_cli.sources import Row, locate
+from clue_cli.sources import Row, Source, locate
 from tasks.cluener import TASK as CLUENER
 from tasks.families.classification import TextClassification
 
@@ -54,6 +55,18 @@ def test_every_metric_of_the_task_the_ranking_one_first(gold: Path, tmp_path: Pa
     assert (result.paired_by, result.official, result.gold, result.pred) == ("order", False, "dev.json", "p.json")
     only = score_files(CLUENER, gold, tmp_path / "p.json", "span:micro_f1")
     assert list(only.scores) == ["span:micro_f1"]
+
+
+def test_gold_is_official_where_all_of_its_files_are(tmp_path: Path) -> None:
+    """C3's split is two files."""
+    task, source = find_task("c3"), Source.open(tmp_path)
+    for name, choices in (("d-dev.json", ["甲", "乙"]), ("m-dev.json", ["丙", "丁"])):
+        row = {"id": name, "passage": "文", "question": "谁？", "choices": choices, "answer": 0}
+        written(tmp_path / name, [row])
+    pred = lines(tmp_path / "p.jsonl", [{"id": f"{kind}-dev.json", "label": 0} for kind in "dm"])
+    for known in ((), ("d-dev.json",), ("d-dev.json", "m-dev.json")):
+        official = {name: source.sha256(name) for name in known}
+        assert score_files(replace(task, official=official), tmp_path, pred).official is (len(known) == 2)
 
 
 def test_our_own_answers_and_a_runs_dev_predictions_are_read(gold: Path, tmp_path: Path) -> None:

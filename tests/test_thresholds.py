@@ -83,3 +83,12 @@ def test_of_rows_with_one_text_the_last_counts_at_every_threshold(tiny_encoder: 
     curve = tune_threshold(model, examples)
     for threshold, figures in zip(curve.thresholds, curve.figures, strict=True):
         assert figures == evaluate(model, examples, Answering(threshold=threshold)).scores[curve.metric].figures
+
+
+def test_rows_without_gold_do_not_count(tiny_encoder: Path) -> None:
+    model, examples = model_and_dev("cluener", "efficient-globalpointer", tiny_encoder, 3)
+    model.head.thresholds = (-90.0, 90.0)
+    bare = replace(examples[1], gold=None)
+    assert tune_threshold(model, [examples[0], bare]) == tune_threshold(model, examples[:1])
+    with pytest.raises(UserError, match="no row is labelled"):
+        tune_threshold(model, [bare])

@@ -471,6 +471,25 @@ def test_smaller_micro_batches_and_a_full_memory_give_the_same_gradients(
         gradients(job)
 
 
+def test_a_step_repeated_for_want_of_memory_draws_the_same_noise(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = prepare(request("cluener", tiny_encoder, tmp_path / "run", "globalpointer"))
+    original, failures = Gradients._backward, [torch.OutOfMemoryError("not enough")]
+
+    def backward(self: Gradients, batch: Any) -> Any:
+        result = original(self, batch)  # noise was drawn before memory came to its end
+        if failures:
+            raise failures.pop()
+        return result
+
+    monkeypatch.setattr(Gradients, "_backward", backward)
+    repeated = gradients(job)
+    assert not failures
+    assert len(job.gradients.parts(np.arange(16))) > 1
+    assert close(repeated, gradients(job))
+
+
 def test_memory_that_ends_in_the_optimiser_says_so(
     tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
