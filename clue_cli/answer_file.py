@@ -30,7 +30,7 @@ from typing import IO, Any, Self
 from clue_cli import console
 from clue_cli.answers import AnswerForm
 from clue_cli.contract import Example
-from clue_cli.errors import ClueError, UserError
+from clue_cli.errors import UserError
 from clue_cli.files import atomic_write, check_output, sync_directory, writing
 from clue_cli.formats import Rejects
 
@@ -167,8 +167,14 @@ class AnswerFile:
                 self._open_rejects(force or resume)
 
     def _open(self, force: bool, resume: bool) -> None:
+        if resume and not force and self.part.exists() and self.path.exists():
+            hint = "--resume --force replaces it by what is continued"
+            raise UserError("exists already", where=f"--output {self.place}", hint=hint)
         check_output(self.path, force=force)
         if self._direct:
+            if self._packer is not None:
+                hint = f"-o >(gzip > FILE{self.path.suffix})" if self.path.suffix == ".gz" else "give it another name"
+                raise UserError("is a pipe or a device, which takes plain answers", where=self.place, hint=hint)
             with writing(self.place):
                 self._file: IO[bytes] = self.path.open("wb")
             return
@@ -280,7 +286,7 @@ class AnswerFile:
         if kind is None:
             try:
                 self._finish()
-            except ClueError:
+            except BaseException:
                 self._tell_kept()
                 raise
             return
@@ -297,7 +303,8 @@ class AnswerFile:
 
     def _tell_kept(self) -> None:
         if self.part.exists():
-            console.message(f"{self.part}: what was answered so far is kept; --resume continues it")
+            again = "--resume --force" if self.path.exists() else "--resume"
+            console.message(f"{self.part}: what was answered so far is kept; {again} continues it")
 
     def _discard(self) -> None:
         """Take away what holds no answer yet."""

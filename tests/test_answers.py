@@ -279,6 +279,9 @@ def test_what_cannot_be_packed_stays(
     def full(plain: Any, packed: Any, size: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    def interrupted(plain: Any, packed: Any, size: int) -> None:
+        raise KeyboardInterrupt
+
     path = tmp_path / "out.jsonl.gz"
     console.configure()  # a command that was run before may have been --quiet
     monkeypatch.setattr(answer_file.shutil, "copyfileobj", full)
@@ -286,8 +289,27 @@ def test_what_cannot_be_packed_stays(
         write(path, "jsonl", ROWS)
     assert "--resume continues it" in capsys.readouterr().err
     assert names(tmp_path) == [f"{path.name}.part", f"{path.name}.part.json"]
+    monkeypatch.setattr(answer_file.shutil, "copyfileobj", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(path, "jsonl", ROWS, resume=True)
+    assert "--resume continues it" in capsys.readouterr().err
     monkeypatch.undo()
     assert write(path, "jsonl", ROWS, resume=True).answered == len(ROWS)
+    assert names(tmp_path) == [path.name]
+
+
+def test_what_was_to_replace_a_file_is_continued_by_both_options(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "out.jsonl"
+    path.write_text("older\n")
+    console.configure()
+    with pytest.raises(RowError):
+        write(path, "jsonl", ROWS, stop=2, force=True)
+    assert "--resume --force continues it" in capsys.readouterr().err
+    with pytest.raises(UserError, match="--resume --force replaces it"):
+        write(path, "jsonl", ROWS, resume=True)
+    assert write(path, "jsonl", ROWS, resume=True, force=True).answered == 2
     assert names(tmp_path) == [path.name]
 
 
@@ -354,6 +376,12 @@ def test_a_pipe_is_written_directly() -> None:
         with os.fdopen(writing, "wb") as write_end:
             write(Path(f"/dev/fd/{write_end.fileno()}"), "jsonl", ROWS)
         assert len(read.readlines()) == len(ROWS)
+
+
+def test_a_pipe_takes_no_packed_answers(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "out.jsonl.gz")
+    with pytest.raises(UserError, match="which takes plain answers"):
+        write(tmp_path / "out.jsonl.gz", "jsonl", ROWS)
 
 
 def rejecting(file: AnswerFile, rows: list[int]) -> Iterator[int]:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from clue_cli.contract import Tally
 from clue_cli.convert import Request, convert
+from clue_cli.convert.detection import open_export
 from clue_cli.convert.writing import deal
 from clue_cli.errors import RunError, UserError
 from clue_cli.registry import find_task
@@ -312,9 +313,21 @@ def test_what_is_no_export_is_named(tmp_path: Path, content: str | bytes, says: 
 )
 def test_what_needs_no_conversion_is_told_the_command(tmp_path: Path, task: str, row: Any) -> None:
     path = written(tmp_path / "a b" / "x.json", [row], lines=True)
-    told = rf"x\.json:1: this is the form of task {task} already .*: clue train {task} --data '{tmp_path}/a b'\)"
+    told = rf"x\.json:1: this is the form of task {task} already .* are: clue train {task} --data '{tmp_path}/a b'\)"
     with pytest.raises(UserError, match=told):
         converted(path)
+
+
+def test_an_export_above_documents_of_brat_is_the_export(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "a.txt").write_text("甲乙")
+    (tmp_path / "old" / "a.ann").write_text("T1\t人 0 1\t甲\n")
+    (tmp_path / "annotation.conf").write_text("[entities]\n人\n")
+    assert open_export(tmp_path).format == "brat"
+    (tmp_path / "annotation.conf").unlink()
+    written(tmp_path / "export.jsonl", [{"id": 1, "text": "丙", "label": ["a"]}], lines=True)
+    assert open_export(tmp_path).format == "doccano"
+    assert open_export(tmp_path, "brat").format == "brat"
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.csv.gz"])

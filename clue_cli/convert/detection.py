@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,6 +40,10 @@ class Export:
         return [place / name for name in names if name is not None]
 
 
+_OF_BRAT = re.compile(r".*\.conf|README.*", re.IGNORECASE)
+"""Files of a collection of brat's beside its documents."""
+
+
 def open_export(location: str | Path, wanted: str = "auto", encoding: str = "utf-8") -> Export:
     """The export at `location`: a file, a directory, or a zip (doccano packs its exports). UserError if it is none."""
     if wanted != "auto" and wanted not in FORMATS:
@@ -48,7 +53,10 @@ def open_export(location: str | Path, wanted: str = "auto", encoding: str = "utf
         return Export(BRAT, Source.open(path.parent, encoding=encoding), path.name)
     if wanted in ("auto", BRAT) and path.is_dir():
         collection = brat.Collection(path, encoding)
-        if brat.is_annotated(collection.names()):
+        names = collection.names()
+        top = [name for name in names if "/" not in name and not _OF_BRAT.fullmatch(name)]
+        # Another tool's export may have documents of brat's below it.
+        if brat.is_annotated(names if wanted == BRAT or not top else top):
             return Export(BRAT, collection, None)
     source = Source.open(location, encoding=encoding)
     names = [name for name in source.names() if not Path(name).name.startswith(".")]
@@ -76,7 +84,7 @@ def _format(source: Source, name: str) -> str:
         packed = isinstance(source, ZipSource) or Path(source.location).is_dir()
         data = source.location if packed else str(Path(source.location).parent)
         told = f"this is the form of task {words.split()[0]} already"
-        hint = f"train on it as it is: clue train {words.format(shlex.quote(data))}"
+        hint = f"train.json and dev.json of it train as they are: clue train {words.format(shlex.quote(data))}"
         raise UserError(told, where=str(where), hint=hint)
     found = _rows(value)
     if found is None:

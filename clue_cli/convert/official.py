@@ -16,7 +16,7 @@ def words_of(row: Any) -> str | None:
     if not isinstance(row, dict):
         return None
     label = row.get("label")
-    if isinstance(label, dict) and all(isinstance(words, dict) for words in label.values()):
+    if isinstance(label, dict) and label and all(isinstance(words, dict) for words in label.values()):
         return "cluener --data {}"
     if "event_list" in row and "title" in row:
         return "duee_fin --data {}"
