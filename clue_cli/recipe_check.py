@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from clue_cli.contract import Recipe
 from clue_cli.errors import UserError, did_you_mean
 
-_OF_ADAFACTOR = {"learning_rate": 5e-4, "weight_decay": 0.0, "warmup": 0.0, "clip": 0.0}
+_OF_ADAFACTOR = {
+    "learning_rate": 5e-4, "head_learning_rate": 0.0, "weight_decay": 0.0, "warmup": 0.0, "clip": 0.0,
+}  # fmt: skip
 """What goes with the AdaFactor of the reference baselines: its rate is relative to the size of each weight."""
 
 
 def with_optimizer(
     optimizer: str, recipe: Recipe, origins: Mapping[str, str], plain: tuple[Recipe, Mapping[str, str]]
 ) -> tuple[Recipe, dict[str, str]]:
-    """The recipe under another optimiser than its own, with the rate, decay, warm-up and clipping that go with that.
+    """The recipe under another optimiser than its own, with the rates, decay, warm-up and clipping that go with that.
 
     A rate of one means nothing to the other: AdaFactor at the 2e-5 of AdamW learns nothing, AdamW at the 5e-4 of
     AdaFactor diverges on encoders of base size. plain: the recipe that no name was given for, with its origins.

@@ -259,12 +259,12 @@ def _try_to_save(record: Record, directory: Path) -> None:
 
 
 def _together(processes: ProcessGroup, act: Callable[[], None]) -> None:
-    """`act` in the main process; a UserError of it is raised in every one."""
-    problem: UserError | None = None
+    """`act` in the main process; what it says went wrong is raised in every one."""
+    problem: ClueError | None = None
     if processes.main:
         try:
             act()
-        except UserError as error:
+        except ClueError as error:
             problem = error
     problem = processes.gather(problem)[0]
     if problem is not None:

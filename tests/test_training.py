@@ -323,7 +323,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(
     tiny_encoder: Path, tmp_path: Path, whole: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = request("tnews", tiny_encoder, tmp_path / "run")
-    prepare(asked)
+    prepare(asked).release()  # as the system does for a process that ends
     for path in (tmp_path / "run" / "last").iterdir():
         path.unlink()
     train(replace(asked, resume=True))

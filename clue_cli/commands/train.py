@@ -353,7 +353,7 @@ def _tell(done: list[tuple[Path, Record]], data: str) -> None:
     console.result("next:")
     console.result(f"  clue eval {where}{data}")
     console.result(f"  clue predict {where} FILE")
-    console.result("  clue leaderboard" + ("" if path.parts[0] == "runs" else f" {shlex.quote(str(path.parent))}"))
+    console.result("  clue leaderboard" + ("" if path.parts[:1] == ("runs",) else f" {shlex.quote(str(path.parent))}"))
 
 
 def _result(result: Any) -> dict[str, Any]:

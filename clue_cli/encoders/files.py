@@ -66,13 +66,18 @@ def read_config(directory: Path) -> dict[str, Any]:
 
 
 def has_bert_tokenizer(directory: Path) -> bool:
-    """Whether `tokenizer.json` is BERT's and `tokenizer_config.json` names no class that reads it.
-
-    `transformers` goes by the architecture then: ALBERT's and DeBERTa's classes want another vocabulary, RoFormer's
-    (stated or not) a library that cuts words.
-    """
+    """Whether `tokenizer.json` is BERT's and `tokenizer_config.json` names no class that reads it."""
     stated = str(read_json(directory / "tokenizer_config.json").get("tokenizer_class") or "RoFormerTokenizer")
     return stated.startswith("RoFormerTokenizer") and {"[UNK]", "[CLS]", "[SEP]"} <= _word_pieces(directory).keys()
+
+
+def bert_normalizer(directory: Path) -> dict[str, Any]:
+    """What `tokenizer.json` says of lower case, accents and Chinese characters, as BERT's tokenizer takes it."""
+    stated = read_json(directory / "tokenizer.json").get("normalizer")
+    if not isinstance(stated, dict):
+        return {}
+    names = {"lowercase": "do_lower_case", "handle_chinese_chars": "tokenize_chinese_chars"}
+    return {names.get(name, name): stated[name] for name in (*names, "strip_accents") if name in stated}
 
 
 def _word_pieces(directory: Path) -> dict[str, Any]:

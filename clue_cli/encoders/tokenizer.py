@@ -9,13 +9,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from clue_cli.encoders.files import TOKENIZER_FILES, has_bert_tokenizer, read_config, reason
+from clue_cli.encoders.files import TOKENIZER_FILES, bert_normalizer, has_bert_tokenizer, read_config, reason
 from clue_cli.errors import UserError
 
 
 def wants_segments(directory: Path) -> bool:
     """Whether the encoder of this directory tells several token types apart."""
     return int(read_config(directory).get("type_vocab_size") or 0) > 1
+
+
+_BY_ARCHITECTURE = ("albert", "deberta", "deberta-v2", "roformer")
+"""Where `transformers` goes by the architecture: ALBERT's and DeBERTa's classes want another vocabulary than BERT's,
+RoFormer's a library that cuts words."""
 
 
 def load_tokenizer(directory: Path, *, trust_remote_code: bool = False) -> Any:
@@ -32,8 +37,8 @@ def load_tokenizer(directory: Path, *, trust_remote_code: bool = False) -> Any:
         if present == {"vocab.txt"}:
             tokenizer = bert.from_pretrained(str(directory))
             _check_lines(tokenizer, directory)
-        elif has_bert_tokenizer(directory):
-            tokenizer = bert.from_pretrained(str(directory))
+        elif read_config(directory).get("model_type") in _BY_ARCHITECTURE and has_bert_tokenizer(directory):
+            tokenizer = bert.from_pretrained(str(directory), **bert_normalizer(directory))
         else:
             tokenizer = transformers.AutoTokenizer.from_pretrained(
                 str(directory), use_fast=True, trust_remote_code=trust_remote_code

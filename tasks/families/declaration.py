@@ -30,7 +30,7 @@ _NAME = re.compile(r"[^\W_][\w .+-]*")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Declaration:
-    """What a task says of itself; `Task` in `clue_cli.contract` says what each part means to the machinery.
+    """What a task says of itself; `Task` in `clue_cli.task` says what each part means to the machinery.
 
     label_names: label -> what it means, for people (`{"109": "tech"}`).
     counts:      split -> rows of the official file, unusable ones included.

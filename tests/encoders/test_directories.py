@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from clue_cli.encoders import HFTextEncoder, load_encoder
 from clue_cli.encoders.loading import check_vocabulary
+from clue_cli.encoders.tokenizer import load_tokenizer
 from clue_cli.errors import UserError
 
 TinyBert = Callable[..., Path]
@@ -102,6 +103,17 @@ def test_berts_tokenizer_under_other_architectures(tiny_bert: TinyBert, kind: st
     if stated is not None:
         (directory / "tokenizer_config.json").write_text(json.dumps(stated), encoding="utf-8")
     assert HFTextEncoder.load(directory).fingerprint == expected.fingerprint
+
+
+def test_berts_tokenizer_keeps_what_its_file_says(tiny_bert: TinyBert) -> None:
+    directory = tiny_bert(model_type="albert")
+    (directory / "tokenizer_config.json").unlink()
+    path = directory / "tokenizer.json"
+    described = json.loads(path.read_text(encoding="utf-8"))
+    described["normalizer"] |= {"lowercase": False, "strip_accents": False}
+    path.write_text(json.dumps(described), encoding="utf-8")
+    loaded = json.loads(load_tokenizer(directory).backend_tokenizer.to_str())
+    assert loaded["normalizer"] == described["normalizer"]
 
 
 def test_vocabulary_without_line_for_unknown(tiny_bert: TinyBert) -> None:

@@ -16,7 +16,7 @@ from clue_cli.recipe_check import with_optimizer
 from clue_cli.registry import find_task, tasks
 from tasks.families.classification import TextClassification
 
-FACTORED = {"learning_rate": 5e-4, "weight_decay": 0.0, "warmup": 0.0, "clip": 0.0}
+FACTORED = {"learning_rate": 5e-4, "head_learning_rate": 0.0, "weight_decay": 0.0, "warmup": 0.0, "clip": 0.0}
 
 
 class Reviews(TextClassification):
@@ -141,7 +141,8 @@ def test_own_labels_leave_nothing_official() -> None:
 
 def test_rate_decay_warm_up_and_clipping_follow_the_optimizer() -> None:
     task = reviews(
-        recipe={"learning_rate": 3e-5}, named_recipes={"old": {"optimizer": "adafactor", **FACTORED, "epochs": 9}}
+        recipe={"learning_rate": 3e-5, "head_learning_rate": 1e-3},
+        named_recipes={"old": {"optimizer": "adafactor", **FACTORED, "epochs": 9}},
     )
     plain, named = task.recipe_for("one", "small"), task.recipe_for("one", "small", "old")
 
@@ -151,7 +152,7 @@ def test_rate_decay_warm_up_and_clipping_follow_the_optimizer() -> None:
 
     recipe, origins = with_optimizer("adamw", *named, plain)
     assert recipe == named[0].updated({name: getattr(plain[0], name) for name in FACTORED})
-    assert (recipe.learning_rate, recipe.epochs) == (3e-5, 9)
+    assert (recipe.learning_rate, recipe.head_learning_rate, recipe.epochs) == (3e-5, 1e-3, 9)
     assert (origins["learning_rate"], origins["epochs"]) == ("task reviews", "recipe old")
 
     assert with_optimizer("adamw", *plain, plain) == plain
