@@ -4,6 +4,7 @@ ClueError                 anything `clue` itself reports in one line
 ├── UserError             the request or its input is wrong              exit status 2
 │   └── RowError          ... in one row of a file: file, line, field
 └── RunError              the work started and failed (disk, device)     exit status 1
+    └── NotFiniteError    ... the model gives NaN or infinity
 
 Every message says what is wrong, where, what was expected and what to do. `commands` prints it as one line;
 the traceback appears with `--debug` only.
@@ -85,6 +86,10 @@ class RunError(ClueError):
     """The work started and failed; what was finished before is kept."""
 
     exit_status = 1
+
+
+class NotFiniteError(RunError):
+    """A model gave NaN or infinity, of which any answer could be made."""
 
 
 def did_you_mean(name: str, known: Iterable[str], what: str) -> str:

@@ -22,9 +22,10 @@ from torch import Tensor, nn
 from clue_cli.attention import use_bf16_attention, use_bf16_turns
 from clue_cli.batching import collate, to_device
 from clue_cli.contract import FORMAT_VERSION, Limits
-from clue_cli.errors import UserError
+from clue_cli.errors import NotFiniteError, UserError
 from clue_cli.model_settings import ONNX, SETTINGS, ModelSettings, read_settings, settings_of, weights_format
 from clue_cli.precision import choose_device, choose_precision, compute_in_bf16
+from heads.base import are_usable
 
 HEAD_WEIGHTS = "head.safetensors"
 
@@ -81,13 +82,17 @@ class BaseModel:
         raise NotImplementedError
 
     def predict(self, features: Sequence[Feature], options: Answering) -> list[Any]:
-        """What the head decodes for each feature, in order, on the host.
+        """What the head decodes for each feature, in order, on the host. NotFiniteError for scores that mean nothing.
 
         In a sweep a head whose answers at several thresholds are not nested gives a tuple, one entry a threshold.
         """
         with torch.inference_mode():
             batch = self.batch(features)
-            return self.decode(self.output(batch), batch, options)
+            output = self.output(batch)
+            if not are_usable(output.scores):
+                hint = "its weights are broken, or too large for bf16: --precision float32 tells"
+                raise NotFiniteError("the model's scores are not finite numbers", hint=hint)
+            return self.decode(output, batch, options)
 
     def decode(self, output: HeadOutput, batch: Mapping[str, Tensor], options: Answering) -> list[Any]:
         """What `predict` makes of the head's scores."""

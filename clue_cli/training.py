@@ -27,7 +27,7 @@ from clue_cli.batching import share_of_process, steps_of_epoch
 from clue_cli.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
 from clue_cli.dropout import cheapen_dropout
 from clue_cli.environment import peak_memory, trim_memory
-from clue_cli.errors import RunError, UserError
+from clue_cli.errors import NotFiniteError, RunError, UserError
 from clue_cli.evaluation import DevResult, evaluate, write_predictions
 from clue_cli.gradients import Gradients
 from clue_cli.interruption import Interrupted, StopRequest
@@ -173,7 +173,8 @@ class Training:
             bar.advance(1, f"loss {state.loss / max(state.weight, 1e-9):.4f}")
             if state.step % TRIM_EVERY == 0 and self.model.device.type == "cpu":
                 trim_memory()
-            if state.step % LOG_EVERY == 0 and weight and self.processes.main:
+            told = state.step % LOG_EVERY == 0 or position + 1 == len(steps)
+            if told and weight and self.processes.main:
                 run_log.append(self.directory, self._log_line(loss / weight))
             due = self.processes.main and now - saved > self.save_seconds
             stop, due = self.processes.agree(bool(self._stop.number), due, device=self.model.device)
@@ -189,7 +190,10 @@ class Training:
         if state.weight <= 0:
             raise RunError(f"nothing in epoch {state.epoch + 1} can be learnt from", where=str(self.directory))
         began = time.monotonic()
-        result = evaluate(self.model, self.dev)
+        try:
+            result = evaluate(self.model, self.dev)
+        except NotFiniteError as error:
+            raise self._not_finite("score on dev after", state.step) from error
         scoring = time.monotonic() - began
         figure = result.primary(self.metric)
         state.epoch += 1
@@ -286,13 +290,14 @@ class Training:
             found = "the device's memory does not hold the optimiser's state beside the model"
             raise RunError(found, hint="a smaller encoder, or --device cpu") from error
         if not math.isfinite(norm):
-            what = "gradient" if math.isfinite(loss) else "loss"
-            raise RunError(
-                f"the {what} of step {self.progress.step + 1} is not finite; "
-                f"the last good checkpoint is {self.directory / LAST}",
-                hint="a lower --learning-rate, or --precision float32",
-            )
+            raise self._not_finite("gradient of" if math.isfinite(loss) else "loss of", self.progress.step + 1)
         return loss, weight
+
+    def _not_finite(self, what: str, step: int) -> RunError:
+        return NotFiniteError(
+            f"the {what} step {step} is not finite; the last good checkpoint is {self.directory / LAST}",
+            hint="a lower --learning-rate, or --precision float32",
+        )
 
     # ------------------------------------------------------------------ keeping and coming back
 

@@ -1,4 +1,4 @@
-"""What every head shares: its output, its span candidates and the calls the engine makes.
+"""What every head shares: its output, what its scores are made of, its span candidates and the calls the engine makes.
 
 Heads know torch and nothing else of the project; each can be used alone:
 
@@ -11,7 +11,7 @@ Shapes use fixed letters: B rows, L tokens, H hidden size, C classes or types, N
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -148,3 +148,38 @@ class Head(nn.Module):
 def float32(x: Tensor) -> Tensor:
     """`x` in float32, or unchanged where it is already float32 or float64 (tests run in float64)."""
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+SINGLE = "scores"
+"""The output of a head whose scores are one tensor."""
+
+
+def named(scores: Any) -> dict[str, Tensor]:
+    """The tensors of `HeadOutput.scores` by their place (`entities.shared`), in order.
+
+    TypeError where it holds anything but tensors and named tuples.
+    """
+    return dict(_parts(scores, ""))
+
+
+def _parts(scores: Any, place: str) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(scores, Tensor):
+        yield place or SINGLE, scores
+    elif isinstance(scores, tuple) and hasattr(scores, "_fields"):
+        for field, value in zip(scores._fields, scores, strict=True):
+            yield from _parts(value, f"{place}.{field}" if place else field)
+    else:
+        raise TypeError(f"its scores hold a {type(scores).__name__} where a tensor was expected")
+
+
+def are_usable(scores: Any) -> bool:
+    """Whether no score is NaN or +inf (-inf forbids, and may be); a pass over each tensor, one wait for the device."""
+    sums = [tensor.sum(dtype=torch.float32) for tensor in named(scores).values() if tensor.is_floating_point()]
+    return bool((torch.stack(sums) < float("inf")).all()) if sums else True  # NaN is below nothing
+
+
+def filled(template: Any, tensors: Iterator[Tensor]) -> Any:
+    """Scores of the form of `template` from tensors in the order of `named`."""
+    if isinstance(template, Tensor):
+        return next(tensors)
+    return type(template)(*(filled(part, tensors) for part in template))

@@ -319,6 +319,27 @@ def test_a_killed_process_continues_to_the_same_bits(
     assert fingerprints(tmp_path / "run") == fingerprints(whole("tnews"))
 
 
+def test_scores_on_dev_that_are_not_finite_leave_the_model_of_before(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = request("tnews", tiny_encoder, tmp_path / "run")
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        crash_at(patch, Training, "_step", 4)
+        train(asked)
+    before = {path: path.read_bytes() for path in (tmp_path / "run" / "model").rglob("*") if path.is_file()}
+    assert before
+    original = Model.forward
+
+    def broken(self: Model, batch: Any, *, want_loss: bool = False) -> Any:
+        output = original(self, batch, want_loss=want_loss)
+        return output if want_loss else output._replace(scores=output.scores * float("inf"))
+
+    monkeypatch.setattr(Model, "forward", broken)
+    with pytest.raises(RunError, match=r"score on dev after step \d+ is not finite; the last good checkpoint is"):
+        train(replace(asked, resume=True))
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_a_run_killed_before_its_first_checkpoint_begins_anew(
     tiny_encoder: Path, tmp_path: Path, whole: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

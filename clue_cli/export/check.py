@@ -20,10 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clue_cli.export.scores import named
 from clue_cli.model import BaseModel
 from clue_cli.prediction import Predictor
-from heads.base import LinkedSpans, Spans, Triples
+from heads.base import LinkedSpans, Spans, Triples, named
 
 if TYPE_CHECKING:
     from clue_cli.contract import Answering, Example, Feature, Prediction

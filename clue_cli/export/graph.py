@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from clue_cli.errors import RunError, UserError
 from clue_cli.export import OPSET
 from clue_cli.export.packages import first_line, package, quiet
-from clue_cli.export.scores import named
+from heads.base import named
 
 if TYPE_CHECKING:
     from clue_cli.model import Model

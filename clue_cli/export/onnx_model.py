@@ -13,10 +13,9 @@ from clue_cli.contract import Limits
 from clue_cli.errors import RunError, UserError
 from clue_cli.export.graph import GRAPH, LENGTH
 from clue_cli.export.packages import first_line, package
-from clue_cli.export.scores import filled, named
 from clue_cli.model import BaseModel, load_head
 from clue_cli.model_settings import SETTINGS, ModelSettings, export_origin, read_settings, settings_of
-from heads.base import HeadOutput
+from heads.base import HeadOutput, filled, named
 
 if TYPE_CHECKING:
     from clue_cli.encoders.text import HFTextEncoder
