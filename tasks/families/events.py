@@ -272,7 +272,7 @@ class Events(TaskBase):
 
         UserError where there are several such files, RowError for a wrong one.
         """
-        found = schema_file(source, self.files, self.name)
+        found = schema_file(source, self.files, self.name, "event_type")
         if found is None:
             return self
         place, file = found

@@ -109,7 +109,7 @@ class Relations(TaskBase):
 
         UserError where several files could be the schema.
         """
-        found = schema_file(source, self.files, self.name)
+        found = schema_file(source, self.files, self.name, "predicate")
         if found is None:
             return self
         schema = forms.read_schema(*found)

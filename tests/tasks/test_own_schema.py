@@ -71,11 +71,54 @@ def test_of_several_schemas_the_one_of_the_task_is_taken(tmp_path: Path) -> None
     for name in ("duee_event_schema.json", "duie_schema.json", "train.jsonl"):
         (tmp_path / name).touch()
     source = Source.open(tmp_path)
-    assert schema_file(source, {}, "duie") == (source, "duie_schema.json")
-    assert schema_file(source, {}, "duee") == (source, "duee_event_schema.json")
-    assert schema_file(source, {"train": ("duie_schema.json",)}, "c3") == (source, "duee_event_schema.json")
+    assert schema_file(source, {}, "duie", "predicate") == (source, "duie_schema.json")
+    assert schema_file(source, {}, "duee", "event_type") == (source, "duee_event_schema.json")
+    assert schema_file(source, {"train": ("duie_schema.json",)}, "c3", "x") == (source, "duee_event_schema.json")
     with pytest.raises(UserError, match="several schema files: duee_event_schema"):
-        schema_file(source, {}, "c3")
+        schema_file(source, {}, "c3", "x")
+
+
+LIC_SCHEMAS = ("duee_event_schema.json", "duee_fin_event_schema.json", "duie_schema.json")
+
+
+@pytest.mark.parametrize("single", [True, False])
+@pytest.mark.parametrize(
+    ("beside", "task", "taken"),
+    [
+        (LIC_SCHEMAS, "duie", "duie_schema.json"),
+        (LIC_SCHEMAS, "duee", "duee_event_schema.json"),
+        (LIC_SCHEMAS, "duee_fin", "duee_fin_event_schema.json"),
+        (("mine_schema.json", "db_schema.json"), "duee", "mine_schema.json"),
+        (("event_schema.json.gz", "openapi_schema.json"), "duee", "event_schema.json.gz"),
+    ],
+)
+def test_files_of_other_data_are_not_taken_for_the_schema(
+    tmp_path: Path, single: bool, beside: tuple[str, ...], task: str, taken: str
+) -> None:
+    (tmp_path / "dev.jsonl").touch()
+    for name in beside:
+        other = {
+            "db_schema.json": b"{\n",
+            "openapi_schema.json": b'{"info": {}}',
+            "duie_schema.json": b'{"predicate": ""}',
+        }
+        line = other.get(name, b'{"event_type": "t"}')
+        (tmp_path / name).write_bytes(gzip.compress(line) if name.endswith(".gz") else line)
+    field = "predicate" if task == "duie" else "event_type"
+    found = schema_file(Source.open(tmp_path / "dev.jsonl" if single else tmp_path), {}, task, field)
+    assert found is not None and found[1] == taken
+
+
+def test_beside_a_single_file_others_schemas_are_none_and_two_possible_ones_refused(tmp_path: Path) -> None:
+    for name in ("dev.jsonl", "graphql.schema.json"):
+        (tmp_path / name).touch()
+    (tmp_path / "duee_fin_event_schema.json").write_text('{"event_type": "t"}', encoding="utf-8")
+    source = Source.open(tmp_path / "dev.jsonl")
+    assert schema_file(source, {}, "duee", "event_type") is None
+    for name in ("a_schema.json", "b_schema.json"):
+        (tmp_path / name).write_text('{"event_type": "t"}', encoding="utf-8")
+    with pytest.raises(UserError, match=r"several schema files: a_schema\.json, b_schema\.json"):
+        schema_file(source, {}, "duee", "event_type")
 
 
 @pytest.mark.parametrize("name", ["dev.jsonl", "gold_schema.jsonl", "dev.jsonl.gz"])
