@@ -42,8 +42,10 @@ class TaskBase(Declaration, Task):
 
         Official labels are strings. A number or a JSON boolean is taken where its JSON spelling is a label ("1",
         "true"), since user files and the hub write them so; 1.0 is also the label "1" where there is no "1.0" (columns
-        of floats). Nothing is ever taken as a class index.
+        of floats, in csv as well). Nothing is ever taken as a class index.
         """
+        if type(value) is str and value in self.label_index:
+            return value
         for text in _spellings(value):
             if text in self.label_index:
                 return self.labels[self.label_index[text]]
@@ -142,12 +144,19 @@ class TaskBase(Declaration, Task):
 
     def _unusable(self, row: Row) -> str | None:
         """Why the row's gold does not count: it is one of `left_out`. None where it counts, or the field is missing."""
-        values = [row.data[name] for name in self.gold_names if name in row.data]
-        gold = next((value for value in values if value not in (None, "")), "" if values else None)
-        found = next((text for text in _spellings(gold) if text in self.left_out), None)
-        if found is None:
+        if not self.left_out:
             return None
-        return f"rows labelled {found!r}" if found else "rows without a label"
+        gold: Any = None
+        for name in self.gold_names:
+            if name in row.data:
+                gold = row.data[name]
+                if gold not in (None, ""):
+                    break
+                gold = ""
+        for text in _spellings(gold):
+            if text in self.left_out:
+                return f"rows labelled {text!r}" if text else "rows without a label"
+        return None
 
     def _check_repeated(self, row: Row, first_place: dict[Any, Where]) -> None:
         identity = row.data.get(self.id)

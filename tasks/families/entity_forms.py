@@ -45,10 +45,10 @@ def read_predicted(
         _check_type(type_, types, place)
         for entity, pairs in _object(entities, place, "{entity: [[start, end], ...]}").items():
             place = where.at(field, type_, entity)
-            placeless = RowError(f"[[start, end], ...] was expected, found {kind(pairs)}", place)
-            if not isinstance(pairs, list):
-                raise placeless
-            if not pairs:
+            if not isinstance(pairs, list) or not pairs:
+                placeless = RowError(f"[[start, end], ...] was expected, found {kind(pairs)}", place)
+                if pairs != []:
+                    raise placeless
                 wrong.append(placeless)
                 spans.append(Unplaced(-1, -1, type_, entity))
             for pair in pairs:
