@@ -280,9 +280,14 @@ class TaskBase(Declaration, Task):
 
 
 def _spellings(value: Any) -> tuple[str, ...]:
-    """The labels that a value may stand for, the nearest first; none for what is no label."""
+    """The labels that a value may stand for, the nearest first; none for what is no label.
+
+    Numbers have two where they are whole: 1.0 is "1" as well, as text too (csv has columns of floats so).
+    """
+    if isinstance(value, str):
+        whole = value.endswith(".0") and value[:-2].removeprefix("-").isdecimal()
+        return (value, value[:-2]) if whole else (value,)
     text = spelled(value)
     if not isinstance(text, str):
         return ()
-    whole = isinstance(value, float) and value.is_integer()
-    return (text, str(int(value))) if whole else (text,)
+    return (text, str(int(value))) if isinstance(value, float) and value.is_integer() else (text,)

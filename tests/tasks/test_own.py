@@ -152,6 +152,8 @@ def test_csv_and_a_labelled_test_split(tmp_path: Path) -> None:
         ('["1.0", "0.0"]', 1.0, "1.0"),
         ('["1", "0"]', 1.0, "1"),
         ('["1", "1.0"]', 1.0, "1.0"),
+        ('["1", "0"]', "1.0", "1"),
+        ('["1", "1.0"]', "1.0", "1.0"),
         ("[5, 1]", 5, "5"),
         ("[5, 1]", "5", "5"),
         ("[0.5, 1.5]", 0.5, "0.5"),
@@ -177,6 +179,7 @@ def test_a_number_that_no_label_spells_is_refused(tmp_path: Path, given: Any) ->
     [
         ('["-1"]', -1, "rows labelled '-1'"),
         ("[-1]", -1.0, "rows labelled '-1'"),
+        ("[-1]", "-1.0", "rows labelled '-1'"),
         ("-1", "-1", "rows labelled '-1'"),
         ('[""]', "", "rows without a label"),
         ('["?", ""]', None, "rows without a label"),
