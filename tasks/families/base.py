@@ -70,7 +70,8 @@ class TaskBase(Declaration, Task):
             if split != "dev" or not self.own or error.hint or not self.has_split(source, "train"):
                 raise
             train = self.file_of(source, "train")
-            dev = next((name for name in self.files[split] if Path(name).suffix == Path(train).suffix), "dev")
+            names = self.files[split]
+            dev = next((name for name in names if Path(name).suffix == Path(train).suffix), names[0])
             hint = f"hold back about a tenth of the rows of {train} as {dev}"
             raise UserError(error.message, where=error.where, hint=hint) from None
 

@@ -197,9 +197,16 @@ def test_rows_that_nobody_labelled_are_left_out_and_counted(
     assert [example.gold for example in read(path, "test")] == ["好", None]
 
 
-@pytest.mark.parametrize(("train", "dev"), [("train.csv", "dev.csv"), ("train.jsonl", "dev.jsonl")])
-def test_without_a_dev_file_it_is_said_how_to_come_by_one(tmp_path: Path, train: str, dev: str) -> None:
-    path = directory(tmp_path, MINIMAL)
+@pytest.mark.parametrize(
+    ("toml", "train", "dev"),
+    [
+        ("", "train.csv", "dev.csv"),
+        ("", "train.jsonl", "dev.jsonl"),
+        ('files.train = "a.csv"\nfiles.dev = "b.tsv"\n', "a.csv", "b.tsv"),
+    ],
+)
+def test_without_a_dev_file_it_is_said_how_to_come_by_one(tmp_path: Path, toml: str, train: str, dev: str) -> None:
+    path = directory(tmp_path, MINIMAL + toml)
     (path / train).touch()
     with pytest.raises(UserError) as caught:
         read(path, "dev")
