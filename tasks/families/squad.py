@@ -9,6 +9,7 @@ off by a character or two and texts that the context does not hold, so every ans
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -79,10 +80,15 @@ def read_answers(value: Any, context: str, where: Where) -> tuple[Answer, ...]:
 
 def unanswerable(value: Any, impossible: Any) -> bool:
     """Whether a question has no answer in its passage: `is_impossible` says so, or there are no `answers` in any of the
-    forms that `read_answers` takes."""
-    if isinstance(value, Mapping):
-        value = value.get("text")
-    return impossible is True or value in ([], "[]")
+    forms that `read_answers` takes. A csv cell says true as text. What is no JSON is for `read_answers` to refuse."""
+    if impossible is True or (isinstance(impossible, str) and impossible.strip().lower() == "true"):
+        return True
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return False
+    return (value.get("text") if isinstance(value, Mapping) else value) == []
 
 
 def _listed(value: Any, where: Where) -> list[Any]:

@@ -301,9 +301,25 @@ def test_questions_of_squad_2_without_an_answer_are_left_out_and_counted(tmp_pat
     assert "qas[1]" in tally.places[reading.UNANSWERABLE][0]
 
 
-@pytest.mark.parametrize("answers", [[], "[]", {"text": [], "answer_start": []}])
-def test_flat_questions_without_an_answer_are_left_out_and_counted(tmp_path: Path, answers: Any) -> None:
-    rows = [FLAT, {**FLAT, "id": "b", "answers": answers}]
+NO_ANSWERS = {"text": [], "answer_start": []}
+
+
+@pytest.mark.parametrize(
+    ("answers", "impossible"),
+    [
+        ([], None),
+        ("[ ]", "False"),
+        (NO_ANSWERS, None),
+        (json.dumps(NO_ANSWERS), ""),
+        (FLAT["answers"], True),
+        (json.dumps(FLAT["answers"]), "True"),
+        ("", "true"),
+    ],
+)
+def test_flat_questions_without_an_answer_are_left_out_and_counted(
+    tmp_path: Path, answers: Any, impossible: Any
+) -> None:
+    rows = [FLAT, {**FLAT, "id": "b", "answers": answers, "is_impossible": impossible}]
     for split in ("train", "test"):
         lines = "".join(json.dumps(row) + "\n" for row in rows)
         (tmp_path / f"{split}.jsonl").write_text(lines, encoding="utf-8")
