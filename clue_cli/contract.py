@@ -100,6 +100,10 @@ class Prediction:
     wrong: tuple[RowError, ...] = ()
 
 
+UNANSWERABLE = "questions without an answer in their passage"
+"""Why rows are left out that say themselves that they have no answer: nothing is wrong with such data."""
+
+
 class Tally:
     """Counts of what was left out or changed, by reason, with the first places: nothing is dropped in silence."""
 

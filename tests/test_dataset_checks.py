@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clue_cli import dataset_checks as checks
-from clue_cli.contract import EncodedWindow, Limits
+from clue_cli.contract import UNANSWERABLE, EncodedWindow, Limits
 from clue_cli.dataset import Encoding, Quantiles, SpanReach, SplitDescription
 from clue_cli.dataset_checks import Description, describe, percent, run_checks
 from clue_cli.errors import RowError, UserError
@@ -216,6 +216,7 @@ FAULTS: list[tuple[str, str, Description]] = [
     ("rows left out", "good", changed(rows=101, left_out={"rows labelled '-'": 1})),
     ("rows left out", "warn", changed(rows=110, left_out={"rows labelled '-'": 10})),
     ("rows left out", "fail", changed(rows=201, left_out={"rows labelled '-'": 101})),
+    ("rows left out", "warn", changed(rows=201, left_out={UNANSWERABLE: 101})),
     ("labels", "fail", changed(labels={"a": 100, "b": 0})),
     ("labels", "warn", changed(labels={"a": 92, "b": 8})),
     ("labels", "warn", changed(labels={"a": 950, "b": 50})),

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple, NoReturn, Self
 
 import numpy as np
 
-from clue_cli.contract import Answering, Example, Feature, Limits, Prediction, Tally, TextEncoder
+from clue_cli.contract import UNANSWERABLE, Answering, Example, Feature, Limits, Prediction, Tally, TextEncoder
 from clue_cli.errors import RowError, UserError, Where, did_you_mean
 from clue_cli.sources import Row, Source
 from tasks.families import squad, windows
@@ -27,7 +27,6 @@ bounded; in training each part then counts as an example of a step."""
 BLANK = "questions that are empty"
 LONG_QUESTION = "questions cut to half of the window"
 NOT_LEARNED = "questions without an answer to learn"
-UNANSWERABLE = "questions without an answer in their passage"
 OUT_OF_REACH = "questions without an answer within reach"
 
 
