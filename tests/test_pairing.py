@@ -117,6 +117,14 @@ def test_relations_outside_the_schema_are_each_one_wrong_answer(tmp_path: Path, 
     assert result.tally.as_dict() == {WRONG: 1}
 
 
+def test_a_relation_without_an_object_is_refused_whatever_its_predicate(tmp_path: Path) -> None:
+    gold_file = lines(tmp_path / "dev.json", [{"text": "王明", "spo_list": []}])
+    spo = {"predicate": "主演过", "subject": "王明", "object": {}}
+    pred = lines(tmp_path / "p.json", [{"text": "王明", "spo_list": [spo]}])
+    with pytest.raises(RowError, match="no slot '@value'"):
+        score_files(find_task("duie"), gold_file, pred)
+
+
 def test_events_outside_the_schema_are_wrong_in_every_metric(tmp_path: Path) -> None:
     right = {"event_type": "公司上市", "arguments": [{"role": "环节", "argument": "正式上市"}]}
     others = [

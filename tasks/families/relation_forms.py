@@ -209,9 +209,7 @@ def _slots(
     place = where.at(*path, "object")
     if not isinstance(given, dict):
         raise RowError(f'{{"{VALUE}": ...}} was expected, found {kind(given)}', place)
-    if predicate not in schema:  # nothing of such a relation is right anyway
-        return dict(given)
-    known = schema[predicate][1]
+    known = schema[predicate][1] if predicate in schema else given  # nothing of such a relation is right anyway
     for slot in given:
         if slot not in known:
             _refuse(RowError(f"predicate {predicate!r}: {did_you_mean(slot, known, 'slot')}", place), wrong)
