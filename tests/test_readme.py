@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from clue_cli.contract import Tally
 from clue_cli.main import run
+from clue_cli.registry import find_task
+from clue_cli.sources import Source
 from tasks.families import own
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -114,11 +117,12 @@ def test_the_guide_to_own_data_shows_data_that_train(
         data = place / family
         data.mkdir()
         (data / "task.toml").write_text(toml, encoding="utf-8")
-        for split in ("train", "dev"):
+        for split in ("train", "dev", "test"):
             (data / f"{split}.jsonl").write_text(rows, encoding="utf-8")
         limits = ["--max-length", "64", "--overlap", "8"]
         assert run(["train", str(data), *SMALL, *limits, "--output", f"run-{family}"]) == 0, capsys.readouterr().err
         assert "left out or changed" not in capsys.readouterr().out
+        assert list(find_task(str(data)).read(Source.open(data), "test", Tally()))
 
 
 def test_the_guide_names_every_key() -> None:
