@@ -26,6 +26,8 @@ SPLIT = "dev"
 REPEATED = "predictions for a text that has another one further down, which counts"
 EXTRA = "predictions for texts that are not in the gold"
 WRONG = "parts of answers outside the schema or off their place: wrong, unless a metric ignores places"
+"""What is said of parts of predictions that are scored, and can hardly be right."""
+
 MISSING = "rows without a prediction, counted as wrong or empty"
 
 Pair = tuple[Example, Sequence[Row]]
@@ -39,6 +41,7 @@ class ScoredFile:
     scores:   by metric id, the one that ranks first; `paired_by` is "id" or "order".
     official: whether the gold is, byte by byte, one of the task's official files.
     tally:    rows of either file that were left out, by reason.
+    wrong:    how many parts of predictions are `WRONG`; `first_wrong` says where and why of the first.
     """
 
     task: str
@@ -48,12 +51,15 @@ class ScoredFile:
     paired_by: str
     official: bool
     tally: Tally
+    wrong: int = 0
+    first_wrong: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as JSON values."""
         return {
             "task": self.task, "gold": self.gold, "pred": self.pred, "official": self.official,
             "paired_by": self.paired_by, "left_out": self.tally.as_dict(),
+            "wrong": {"count": self.wrong, "first": self.first_wrong},
             "metrics": [value.as_dict() for value in self.scores.values()],
         }  # fmt: skip
 
@@ -90,7 +96,8 @@ def score_files(
         for row in its_rows:
             check_same_input(task, example, row)
         pairs.append((example, task.read_predictions(its_rows, example) if its_rows else None))
-    further = _unknown_labels(task, pairs, tally)
+    wrong = [error for _, prediction in pairs if prediction is not None for error in prediction.wrong]
+    further = _unknown_labels(task, pairs)
     metrics = [make_metric(task, name, further_labels=further, **options.get(name, {})) for name in chosen]
     official = set(task.official.values())
     return ScoredFile(
@@ -101,15 +108,16 @@ def score_files(
         paired_by=paired_by,
         official=all(source.sha256(file) in official for file in files),
         tally=tally,
+        wrong=len(wrong),
+        first_wrong=str(wrong[0]) if wrong else None,
     )
 
 
-def _unknown_labels(task: Task, pairs: Sequence[tuple[Example, Prediction | None]], tally: Tally) -> list[str]:
-    """Labels of wrong answers that the task does not have; the answers are counted, the first with what is wrong."""
+def _unknown_labels(task: Task, pairs: Sequence[tuple[Example, Prediction | None]]) -> list[str]:
+    """Labels of wrong answers that the task does not have."""
     labels: dict[str, None] = {}
     for _, prediction in pairs:
         if prediction is not None and prediction.wrong:
-            tally.add(WRONG, None if WRONG in tally.counts else str(prediction.wrong[0]), len(prediction.wrong))
             labels |= dict.fromkeys(label for label in task.labels_of(prediction.answer) if label not in task.labels)
     return list(labels)
 

@@ -15,7 +15,7 @@ import pytest
 from clue_cli.contract import Answering, Tally
 from clue_cli.errors import ClueError, RowError, UserError
 from clue_cli.main import run
-from clue_cli.pairing import WRONG, score_files
+from clue_cli.pairing import score_files
 from clue_cli.registry import find_task, tasks
 from clue_cli.scoring import make_metric, score
 from clue_cli.sources import Row, Source, locate
@@ -94,11 +94,15 @@ def test_entities_off_their_places_count_by_their_words_where_the_rule_does(
     assert result.scores["cluener:official"].figure == pytest.approx(3 / 10)
     micro = result.scores["span:micro_f1"].figures
     assert (micro["precision"], micro["recall"]) == (pytest.approx(1 / 3), pytest.approx(1 / 3))
-    assert result.tally.as_dict() == {WRONG: 2}
+    assert (result.wrong, result.tally.as_dict()) == (2, {})
     assert run(["score", "cluener", "--gold", str(gold), "--pred", str(pred)]) == 0
     told = " ".join(capsys.readouterr().err.split())
     assert "2 parts of answers outside the schema or off their place: wrong, unless a metric ignores places" in told
-    assert "'明在' in the text, not '王明'" in told
+    assert "'明在' in the text, not '王明'" in told and "left out" not in told
+    assert run(["score", "cluener", "--gold", str(gold), "--pred", str(pred), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["left_out"], document["wrong"]["count"]) == ({}, 2)
+    assert document["wrong"]["first"].endswith("it stands at character 0)")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +118,7 @@ def test_relations_outside_the_schema_are_each_one_wrong_answer(tmp_path: Path, 
     result = score_files(find_task("duie"), gold_file, pred)
     for figures in (each.figures for each in result.scores.values()):
         assert (figures["precision"], figures["recall"]) == (0.5, 1.0)
-    assert result.tally.as_dict() == {WRONG: 1}
+    assert result.wrong == 1
 
 
 def test_a_relation_without_an_object_is_refused_whatever_its_predicate(tmp_path: Path) -> None:
@@ -137,7 +141,7 @@ def test_events_outside_the_schema_are_wrong_in_every_metric(tmp_path: Path) -> 
     gold_file = lines(tmp_path / "dev.json", [{**rows, "event_list": [full]}])
     pred = lines(tmp_path / "p.json", [{"id": "a", "event_list": [right, *others]}])
     result = score_files(find_task("duee_fin"), gold_file, pred)
-    assert result.tally.as_dict() == {WRONG: 3}
+    assert result.wrong == 3
     figures = result.scores["duee_fin:greedy"].figures
     assert (figures["precision"], figures["recall"]) == (0.25, 1.0)
     for each in result.scores.values():

@@ -120,10 +120,14 @@ def show_labels(scores: Iterable[Score]) -> None:
 
 
 def _show_conditions(result: ScoredFile) -> None:
+    from clue_cli.pairing import WRONG
+
     for score in result.scores.values():
         for note in score.notes:
             console.result(f"{score.metric}: {note}")
     if not result.official:
         console.result(f"{result.gold} is not an official file of {result.task}: compare with no published figure.")
     console.message(f"rows paired by {result.paired_by}")
+    if result.wrong:
+        console.warn(f"{result.wrong:,} {WRONG}; the first: {result.first_wrong}")
     console.tally(result.tally)
