@@ -103,6 +103,12 @@ def test_entities_off_their_places_count_by_their_words_where_the_rule_does(
     document = json.loads(capsys.readouterr().out)
     assert (document["left_out"], document["wrong"]["count"]) == ({}, 2)
     assert document["wrong"]["first"].endswith("it stands at character 0)")
+    own = [
+        {"entities": [{"start": 1, "end": 3, "type": "name", "text": "王明"}, {"start": 9, "end": 99, "type": "book"}]},
+        {"entities": [{"start": 0, "end": 4, "type": "book"}]},
+    ]
+    result = score_files(CLUENER, gold, lines(tmp_path / "own.json", own))
+    assert (result.wrong, result.scores["cluener:official"].figures["recall"]) == (2, pytest.approx(2 / 10))
 
 
 @pytest.mark.parametrize(
@@ -114,11 +120,19 @@ def test_relations_outside_the_schema_are_each_one_wrong_answer(tmp_path: Path, 
     right = {"predicate": "导演", "subject": "围城", "object": {"@value": "王明"}}
     gold_file = lines(tmp_path / "dev.json", [{"text": text, "spo_list": [right]}])
     wrong = {"predicate": predicate, "subject": "围城", "object": slots}
-    pred = lines(tmp_path / "p.json", [{"text": text, "spo_list": [right, wrong]}])
-    result = score_files(find_task("duie"), gold_file, pred)
+    p = tmp_path / "p.json"
+    result = score_files(find_task("duie"), gold_file, lines(p, [{"text": text, "spo_list": [right, wrong]}]))
     for figures in (each.figures for each in result.scores.values()):
         assert (figures["precision"], figures["recall"]) == (0.5, 1.0)
     assert result.wrong == 1
+    if isinstance(slots, str):
+        slots = {"@value": slots}
+    places = {"王明": {"start": 0, "end": 2}, "围城": {"start": 6, "end": 8}}
+    own = [
+        {**one, "subject": places["围城"], "object": {slot: places[words] for slot, words in given.items()}}
+        for one, given in ((right, right["object"]), (wrong, slots))
+    ]
+    assert score_files(find_task("duie"), gold_file, lines(p, [{"text": text, "relations": own}])).wrong == 1
 
 
 def test_a_relation_without_an_object_is_refused_whatever_its_predicate(tmp_path: Path) -> None:
@@ -127,6 +141,18 @@ def test_a_relation_without_an_object_is_refused_whatever_its_predicate(tmp_path
     pred = lines(tmp_path / "p.json", [{"text": "王明", "spo_list": [spo]}])
     with pytest.raises(RowError, match="no slot '@value'"):
         score_files(find_task("duie"), gold_file, pred)
+
+
+def test_arguments_off_their_place_count_by_their_words_where_the_rule_does(tmp_path: Path) -> None:
+    def row(start: int) -> dict[str, Any]:
+        argument = {"role": "裁员方", "argument": "甲厂", "argument_start_index": start}
+        event = {"event_type": "组织关系-裁员", "trigger": "裁员", "trigger_start_index": 2, "arguments": [argument]}
+        return {"id": "a", "text": "甲厂裁员", "event_list": [event]}
+
+    gold_file, pred = lines(tmp_path / "dev.json", [row(0)]), lines(tmp_path / "p.json", [row(1)])
+    result = score_files(find_task("duee"), gold_file, pred)
+    assert result.wrong == 1
+    assert [result.scores[f"duee:{name}"].figure for name in ("character", "argument", "event")] == [1, 0, 0]
 
 
 def test_events_outside_the_schema_are_wrong_in_every_metric(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ class Entities(TaskBase):
     def _gold(self, row: Row, text: str) -> list[Span]:
         if self.gold_field(row) == self.entities:
             value = json_cell(row.data[self.entities], "entities were", row.at(self.entities))
-            return [span for span, _ in forms.read_own(value, text, self.labels, row.where, self.entities)]
+            return forms.read_own(value, text, self.labels, row.where, self.entities)
         value = json_cell(self.value(row, self.label), "entities were", row.at(self.label))
         return forms.read_official(value, text, self.labels, row.where, self.label)
 
@@ -175,21 +175,23 @@ class Entities(TaskBase):
     def read_prediction(self, row: Row, example: Example) -> Prediction:
         """A prediction in our own form (`entities`) or the official one (`label`); RowError if it fits not the text.
 
-        Official scorers look at words alone, so that in their form the places may be off: such entities are `Unplaced`.
+        The official scorer looks at words alone, so that places may be off: such entities are `Unplaced`.
         Where a row has both, `entities` is the prediction: our own files keep the gold `label` of their input beside.
         """
         text = example.texts[0]
+        wrong: list[RowError] = []
         if "entities" in row.data:
             value = json_cell(row.data["entities"], "entities were", row.at("entities"))
-            found = dict(sorted(forms.read_own(value, text, self.labels, row.where, "entities")))
+            spans = forms.read_own_predicted(value, text, self.labels, row.where, "entities", wrong)
+            found = dict(sorted(spans, key=lambda pair: (pair[0], pair[1] or 0.0)))
             known = [value for value in found.values() if value is not None]
-            return Prediction(answer=tuple(found), scores=tuple(known) if len(known) == len(found) else None)
+            scores = tuple(known) if len(known) == len(found) else None
+            return Prediction(answer=tuple(found), scores=scores, wrong=tuple(wrong))
         if self.label not in row.data:
             raise RowError(f"no prediction: neither 'entities' nor {self.label!r} is there", row.where)
         value = json_cell(row.data[self.label], "entities were", row.at(self.label))
-        wrong: list[RowError] = []
-        spans = forms.read_predicted(value, text, self.labels, row.where, self.label, wrong)
-        return Prediction(answer=tuple(sorted(set(spans))), wrong=tuple(wrong))
+        read = forms.read_predicted(value, text, self.labels, row.where, self.label, wrong)
+        return Prediction(answer=tuple(sorted(set(read))), wrong=tuple(wrong))
 
     def official_fields(self, example: Example, prediction: Prediction) -> dict[str, Any]:
         """The answer in the official form: `label` {type: {entity: [[start, end], ...]}}, ends inclusive."""

@@ -72,11 +72,23 @@ def _official_span(start: int, last: int, entity: str, text: str, type_: str, pl
     return Span(start, last + 1, type_)
 
 
-def read_own(value: Any, text: str, types: Sequence[str], where: Where, field: str) -> list[tuple[Span, float | None]]:
-    """The spans of our own form, each with its probability if it has one; RowError for anything wrong."""
+def read_own(value: Any, text: str, types: Sequence[str], where: Where, field: str) -> list[Span]:
+    """The spans of our own form; RowError for anything wrong."""
+    wrong: list[RowError] = []
+    found = read_own_predicted(value, text, types, where, field, wrong)
+    if wrong:
+        raise wrong[0]
+    return [span for span, _ in found if isinstance(span, Span)]
+
+
+def read_own_predicted(
+    value: Any, text: str, types: Sequence[str], where: Where, field: str, wrong: list[RowError]
+) -> list[tuple[Span | Unplaced, float | None]]:
+    """As `read_own`, for a prediction: each with its probability if it has one. Entities that do not stand at their
+    places are read as `Unplaced`, and `wrong` takes the errors."""
     if not isinstance(value, list):
         raise RowError(f"a list of entities was expected, found {kind(value)}", where.at(field))
-    found: list[tuple[Span, float | None]] = []
+    found: list[tuple[Span | Unplaced, float | None]] = []
     for position, entity in enumerate(value):
         place = where.at(field, position)
         if not isinstance(entity, dict):
@@ -90,18 +102,24 @@ def read_own(value: Any, text: str, types: Sequence[str], where: Where, field: s
                 value = kind(entity[name])
                 raise RowError(f"a whole number was expected, found {value}", where.at(field, position, name))
         _check_type(type_, types, where.at(field, position, "type"))
-        _check_range(start, end, text, place, f"[{start}, {end}) (end exclusive)")
-        _check_text(entity.get("text"), text, start, end, where.at(field, position, "text"))
+        words, its_place = entity.get("text"), where.at(field, position, "text")
+        if words is not None and not isinstance(words, str):
+            raise RowError(f"a text was expected, found {kind(words)}", its_place)
         probability = probability_in(entity.get("probability"), where.at(field, position, "probability"))
-        found.append((Span(start, end, type_), probability))
+        span: Span | Unplaced = Span(start, end, type_)
+        try:
+            _check_range(start, end, text, place, f"[{start}, {end}) (end exclusive)")
+            _check_text(words, text, start, end, its_place)
+        except RowError as error:
+            wrong.append(error)
+            span = Unplaced(start, end, type_, words or "")
+        found.append((span, probability))
     return found
 
 
-def _check_text(given: Any, text: str, start: int, end: int, place: Where) -> None:
+def _check_text(given: str | None, text: str, start: int, end: int, place: Where) -> None:
     if given is None or given == text[start:end]:
         return
-    if not isinstance(given, str):
-        raise RowError(f"a text was expected, found {kind(given)}", place)
     hint = "ends are exclusive in this form" if text[start : end + 1] == given else _hint(text, given)
     raise RowError(f"[{start}, {end}) is {text[start:end]!r} in the text, not {given!r}", place, hint=hint)
 

@@ -102,8 +102,8 @@ class EventReader:
     offsets: whether the offsets that the official form gives count characters of `text`; else they are not looked at.
     gold:    whether it reads gold: then words must be where an offset says (without an offset: anywhere in the text,
              unless the form has none), and an event has a trigger where its type has one. Other programs' predictions
-             may hold anything; what is not in the text or the schema is wrong, not refused.
-    wrong:   what of a prediction the schema lacks, in order; filled while reading.
+             may hold anything; what is not in the text (at its offset) or the schema is wrong, not refused.
+    wrong:   what of a prediction the schema lacks or is not where its offset says, in order; filled while reading.
     """
 
     schema: Schema
@@ -242,7 +242,10 @@ class EventReader:
         hint = f"it stands at character {self.text.find(words)}" if words in self.text else "it is not in the text"
         if words in self.text and any(ord(character) > 0xFFFF for character in self.text):
             hint = "offsets count Unicode characters; one emoji is one, not two"
-        raise RowError(f"at character {start} the text has {there!r}, not {words!r}", place, hint=hint)
+        error = RowError(f"at character {start} the text has {there!r}, not {words!r}", place, hint=hint)
+        if self.gold:
+            raise error
+        self.wrong.append(error)
 
     def _event(
         self, type_: str, triggered: bool, roles: Sequence[tuple[str, tuple[str, ...]]], words: Sequence[_Words]

@@ -149,18 +149,21 @@ def read_official(
 
 
 def read_own(
-    value: Any, text: str, schema: Schema, where: Where, field: str
-) -> list[tuple[Relation, Located]]:  # fmt: skip
-    """The relations of our own form with their places, checked against the text; RowError for anything wrong."""
+    value: Any, text: str, schema: Schema, where: Where, field: str, wrong: list[RowError] | None = None
+) -> list[tuple[Relation, Located]]:
+    """The relations of our own form with their places, checked against the text; RowError for anything wrong.
+
+    wrong: as `read_official`; what is off its place is refused all the same.
+    """
     found: list[tuple[Relation, Located]] = []
     for position, entry in enumerate(_list(value, where.at(field))):
         path = (field, position)
-        predicate = _predicate(entry, schema, where, path)
+        predicate = _predicate(entry, schema, where, path, wrong)
         subject = _mention(_part(entry, "subject", where, path), text, where, (*path, "subject"))
         given = _part(entry, "object", where, path)
         if isinstance(given, dict) and "start" in given:
             given = {VALUE: given}
-        slots = _slots(given, predicate, schema, where, path)
+        slots = _slots(given, predicate, schema, where, path, wrong)
         places = {slot: _mention(part, text, where, (*path, "object", slot)) for slot, part in slots.items()}
         probability = probability_in(entry.get("probability"), where.at(*path, "probability"))
         words = tuple((slot, text[slice(*place)]) for slot, place in places.items())

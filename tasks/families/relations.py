@@ -166,9 +166,9 @@ class Relations(TaskBase):
         value = json_cell(self.value(row, self.label), "a list of relations was", row.at(self.label))
         return forms.read_official(value, self.by_predicate, row.where, self.label)
 
-    def _own_form(self, row: Row, text: str) -> list[tuple[Relation, Located]]:
+    def _own_form(self, row: Row, text: str, wrong: list[RowError] | None = None) -> list[tuple[Relation, Located]]:
         value = json_cell(row.data[self.relations], "a list of relations was", row.at(self.relations))
-        return forms.read_own(value, text, self.by_predicate, row.where, self.relations)
+        return forms.read_own(value, text, self.by_predicate, row.where, self.relations, wrong)
 
     # ---------------------------------------------------------------- features
 
@@ -287,13 +287,13 @@ class Relations(TaskBase):
         Where a row has both, `relations` is the prediction. The words of the official form need not stand in the text;
         predicates and slots that the schema lacks stay and are `wrong`.
         """
+        wrong: list[RowError] = []
         if row.data.get(self.relations) not in (None, ""):
-            found = dict(self._own_form(row, example.texts[0]))
-            return Prediction(answer=tuple(found), scores=tuple(found.values()))
+            found = dict(self._own_form(row, example.texts[0], wrong))
+            return Prediction(answer=tuple(found), scores=tuple(found.values()), wrong=tuple(wrong))
         if self.label not in row.data:
             raise RowError(f"no prediction: neither {self.relations!r} nor {self.label!r} is there", row.where)
         value = json_cell(row.data[self.label], "a list of relations was", row.at(self.label))
-        wrong: list[RowError] = []
         relations = forms.read_official(value, self.by_predicate, row.where, self.label, wrong)
         return Prediction(answer=tuple(dict.fromkeys(relations)), wrong=tuple(wrong))
 

@@ -268,7 +268,7 @@ def test_a_prediction_in_the_official_form_needs_no_trigger_and_no_offsets() -> 
     [
         ({"id": "a1"}, "no prediction: neither 'events' nor 'event_list'"),
         ({"event_list": [official(event_type=3)]}, "the event type must be a string"),
-        ({"event_list": [argument(argument_start_index=3)]}, "at character 3"),
+        ({"event_list": [argument(argument_start_index="3")]}, "a whole number was expected"),
         ({"events": [{"event_type": "停产"}]}, "list of arguments"),
     ],
 )
