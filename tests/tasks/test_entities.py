@@ -21,6 +21,7 @@ from clue_cli.encoders.text import HFTextEncoder
 from clue_cli.errors import RowError, UserError, Where
 from clue_cli.sources import Row, Source
 from tasks.cluener import TASK as CLUENER
+from tasks.families import entity_forms
 from tasks.families.alignment import Deciding, align
 from tasks.families.entities import CUT, DROPPED, NO_WINDOW, OVERLAPPING, Entities
 
@@ -118,6 +119,13 @@ def test_the_official_form_is_read_half_open() -> None:
     assert got.gold == (Span(0, 2, "person"), Span(3, 5, "city"), Span(6, 8, "person"))
     assert (got.number, got.texts, got.row, str(got.where)) == (5, (data["text"],), data, "own.json:3")
     assert TASK.example(row(data), 5, labelled=False).gold is None
+
+
+def test_no_message_is_made_for_an_entity_that_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would take longer than all the rest of reading."""
+    monkeypatch.setattr(entity_forms, "kind", None)
+    read = entity_forms.read_official({"name": {"李雷": [[0, 1]]}}, "李雷", ("name",), Where("f", 1), "label")
+    assert read == [(0, 2, "name")]
 
 
 def test_our_own_form_is_read_half_open_and_a_span_given_twice_counts_once() -> None:
