@@ -165,16 +165,20 @@ class EventReader:
         if not isinstance(entry, dict):
             raise RowError(f"an event was expected, found {kind(entry)}", self.where.at(*path))
         place = self.where.at(*path, "event_type")
-        return self._known(entry.get("event_type"), tuple(self.schema.roles), "event type", place)
+        hint = "types are those of the schema (*schema*.json) in the directory of data or gold, else the official"
+        return self._known(entry.get("event_type"), tuple(self.schema.roles), "event type", place, hint)
 
-    def _known(self, name: Any, known: Sequence[str], what: str, place: Where) -> str:
+    def _known(self, name: Any, known: Sequence[str], what: str, place: Where, hint: str | None = None) -> str:
         """`name` if it is one of `known`, in predictions any text; RowError for anything else."""
         try:
             return check_name(name, known, what, place)
         except RowError as error:
-            if self.gold or not isinstance(name, str):
+            if not isinstance(name, str):
                 raise
-            self.wrong.append(error)
+            told = RowError(error.message, place, hint=hint)
+            if self.gold:
+                raise told from None
+            self.wrong.append(told)
             return name
 
     def _arguments(self, entry: dict[str, Any], path: tuple[Any, ...]) -> list[Any]:
