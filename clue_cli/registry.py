@@ -64,7 +64,10 @@ def find_task(name: str) -> Task:
         raise UserError("is a file; a task was expected", where=name, hint=hint)
     if "/" in name or name.endswith(".toml"):
         raise UserError("does not exist", where=name)
-    raise UserError(did_you_mean(name, found.tasks, "task"))
+    here = Path("tasks") / f"{name}.py"
+    installed = Path(__file__).parents[1]
+    hint = None if not here.is_file() else f"{here} here is not in what is installed, {installed}: pip install -e ."
+    raise UserError(did_you_mean(name, found.tasks, "task"), hint=hint)
 
 
 def own_directory(name: str) -> Path | None:

@@ -180,3 +180,13 @@ def test_what_cannot_be_loaded_is_named() -> None:
     for path in ("nothing_here:X", "clue_cli.errors:Nothing", "clue_cli.errors"):
         with pytest.raises(UserError, match=f"cannot load {path}"):
             registry.load_object(path)
+
+
+def test_a_task_file_that_is_not_in_the_installed_package_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "takeaway.py").write_text("TASK = None")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"tasks.takeaway\.py here is not in what is installed.*pip install -e"):
+        registry.find_task("takeaway")
