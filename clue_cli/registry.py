@@ -66,8 +66,8 @@ def find_task(name: str) -> Task:
         raise UserError("does not exist", where=name)
     here = Path("tasks") / f"{name}.py"
     installed = Path(__file__).parents[1]
-    hint = None if not here.is_file() else f"{here} here is not in what is installed, {installed}: pip install -e ."
-    raise UserError(did_you_mean(name, found.tasks, "task"), hint=hint)
+    copied = f"{here} here is not in what is installed, {installed}: pip install -e ." if here.is_file() else None
+    raise UserError(did_you_mean(name, found.tasks, "task"), hint=copied)
 
 
 def own_directory(name: str) -> Path | None:

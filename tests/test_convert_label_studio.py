@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clue_cli.contract import Tally
-from clue_cli.convert.documents import Document, Mark, Reading
+from clue_cli.convert.documents import Document, Marking, Reading
 from clue_cli.convert.offsets import settle
 from clue_cli.errors import RowError, UserError, Where
 from tests.convert_cases import converted, left_out, spans, written
@@ -324,13 +324,13 @@ def test_words_lead_any_counted_offset_back_to_its_characters(text: str, data: A
     place = Where("x")
     size = 1 if unit == "characters" else 2
     counted = [len(text[:at]) if size == 1 else len(text[:at].encode("utf-16-le")) // 2 for at in (start, end)]
-    document = Document(text, place, marks={"a": Mark(*counted, "t", place, words)})
+    document = Document(text, place, marks={"a": Marking(*counted, "t", place, words)})
     [settled] = settle([document], Reading(offsets=unit), Tally())
     [mark] = settled.marks.values()
     left, right = len(words) - len(words.lstrip()), len(words) - len(words.rstrip())
     assert (mark.start, mark.end) == (start + left, end - right)
     # Without being told the unit: at least the same words.
-    document = Document(text, place, marks={"a": Mark(*counted, "t", place, words)})
+    document = Document(text, place, marks={"a": Marking(*counted, "t", place, words)})
     [settled] = settle([document], Reading(), Tally())
     [mark] = settled.marks.values()
     assert text[mark.start : mark.end] == words.strip()

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from clue_cli.contract import Tally
-from clue_cli.convert.documents import CHARACTERS, Document, Mark, Reading
+from clue_cli.convert.documents import CHARACTERS, Document, Marking, Reading
 from clue_cli.errors import RowError, UserError, Where
 from clue_cli.sources import Source
 
@@ -132,7 +132,7 @@ def _document(sentence: _Sentence, joiner: str, tally: Tally, *, iob1: bool, end
     document = Document(text, sentence.where, unit=CHARACTERS)
     for first, last, type_ in _entities(sentence, tally, iob1=iob1, ended=ended):
         where = Where(sentence.where.file, sentence.lines[first])
-        document.marks[str(first)] = Mark(places[first][0], places[last][1], type_, where)
+        document.marks[str(first)] = Marking(places[first][0], places[last][1], type_, where)
     return document
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clue_cli.contract import Tally
-from clue_cli.convert.documents import Document, Event, Mark, Reading, Relation
+from clue_cli.convert.documents import Document, Event, Marking, Reading, Relation
 from clue_cli.errors import RowError, UserError, Where
 from clue_cli.lines import reading as file_reading
 from clue_cli.sources import DirectorySource, Source
@@ -155,7 +155,7 @@ def _lines(source: Source, name: str, tally: Tally) -> _Lines:
     return found
 
 
-def _mark(content: str, text: str, where: Where) -> Mark | None:
+def _mark(content: str, text: str, where: Where) -> Marking | None:
     """The span of a T line; None for a discontinuous one."""
     head, _, words = content.partition("\t")
     found = _TEXT_BOUND.fullmatch(head.strip())
@@ -168,7 +168,7 @@ def _mark(content: str, text: str, where: Where) -> Mark | None:
     first, last = fragments[0][0], fragments[-1][1]
     if len(fragments) > 1 and words == " ".join(text[start:end] for start, end in fragments):
         words = text[first:last]  # brat writes a blank between fragments, whatever the text has there
-    return Mark(first, last, found["type"], where, words or None)
+    return Marking(first, last, found["type"], where, words or None)
 
 
 def _arguments(content: str, where: Where) -> list[tuple[str, str]]:

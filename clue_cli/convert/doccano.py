@@ -16,7 +16,7 @@ from typing import Any
 
 from clue_cli.contract import Tally
 from clue_cli.convert import documents as d
-from clue_cli.convert.documents import Document, Mark, Reading, Relation
+from clue_cli.convert.documents import Document, Marking, Reading, Relation
 from clue_cli.errors import RowError, Where
 from clue_cli.sources import Source
 
@@ -78,7 +78,7 @@ def _add_triple(document: Document, entry: list[Any], where: Where) -> None:
         raise RowError(f"[start, end, type] was expected, found {d.shown(entry)}", where)
     start, end = (d.number_at(entry[part], where.at(part)) for part in (0, 1))
     key = f"{where.field}"  # a place, so that no id is taken for it
-    document.marks[key] = Mark(start, end, d.name_at(entry[2], where.at(2)), where)
+    document.marks[key] = Marking(start, end, d.name_at(entry[2], where.at(2)), where)
 
 
 def _add_object(document: Document, entry: Mapping[str, Any], where: Where) -> None:
@@ -96,7 +96,7 @@ def _add_object(document: Document, entry: Mapping[str, Any], where: Where) -> N
     key = str(entry["id"]) if "id" in entry else f"{where.field}"
     if key in document.marks:
         raise RowError(f"id {d.shown(entry['id'])} occurs twice", where.at("id"))
-    document.marks[key] = Mark(start, end, name, where)
+    document.marks[key] = Marking(start, end, name, where)
 
 
 def _add_relation(document: Document, value: Any, where: Where, tally: Tally) -> None:

@@ -21,7 +21,7 @@ CHARACTERS, UTF16 = "characters", "utf-16"
 
 
 @dataclass(slots=True)
-class Mark:
+class Marking:
     """A typed span as the tool has it: `[start, end)` in the tool's own units, and the words it stored, if it did."""
 
     start: int
@@ -65,7 +65,7 @@ class Document:
     text: str
     where: Where
     id: str | int | None = None
-    marks: dict[str, Mark] = field(default_factory=dict)
+    marks: dict[str, Marking] = field(default_factory=dict)
     relations: list[Relation] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     labels: list[str] | None = None

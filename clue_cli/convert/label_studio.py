@@ -17,7 +17,7 @@ from typing import Any
 
 from clue_cli.contract import Tally
 from clue_cli.convert import documents as d
-from clue_cli.convert.documents import Document, Mark, Reading, Relation
+from clue_cli.convert.documents import Document, Marking, Reading, Relation
 from clue_cli.errors import RowError, UserError, Where
 from clue_cli.sources import Source
 
@@ -176,7 +176,7 @@ def _add_region(document: Document, key: str, value: Mapping[str, Any], where: W
     if not labels:
         raise RowError("a region without a label", where.at(kind))
     for number, label in enumerate(labels):
-        mark = Mark(
+        mark = Marking(
             start, end, d.name_at(label, where.at(kind, number)), where, words if isinstance(words, str) else None
         )
         document.marks[key if number == 0 else f"{key}/{number}"] = mark

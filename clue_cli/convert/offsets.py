@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from clue_cli.contract import Span, Tally
-from clue_cli.convert.documents import CHARACTERS, UTF16, Document, Mark, Reading
+from clue_cli.convert.documents import CHARACTERS, UTF16, Document, Marking, Reading
 from clue_cli.errors import RowError
 
 UNITS = (CHARACTERS, UTF16)
@@ -117,7 +117,7 @@ def _settle(document: Document, unit: str | None, wanted: str, tally: Tally) -> 
         mark.words = None
 
 
-def _place(text: str, mark: Mark, possible: list[_Way], unit: str | None, tally: Tally) -> tuple[int, int]:
+def _place(text: str, mark: Marking, possible: list[_Way], unit: str | None, tally: Tally) -> tuple[int, int]:
     if mark.start > mark.end:
         raise RowError(f"[{mark.start}, {mark.end}) ends before it begins", mark.where)
     cuts = [(way, cut) for way in possible if (cut := way.cut(text, mark.start, mark.end)) is not None]
@@ -138,7 +138,7 @@ def _place(text: str, mark: Mark, possible: list[_Way], unit: str | None, tally:
     return cut
 
 
-def _found(text: str, mark: Mark, possible: list[_Way], tally: Tally) -> tuple[int, int]:
+def _found(text: str, mark: Marking, possible: list[_Way], tally: Tally) -> tuple[int, int]:
     """The one place where a mark's words stand; RowError if there is none or more than one."""
     words = mark.words
     if words and words.strip() and text.count(words) == 1:

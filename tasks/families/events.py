@@ -33,7 +33,7 @@ SPANS_DROPPED, LINKS_DROPPED = (
 
 
 @dataclass(frozen=True, slots=True)
-class EventScores:
+class EventNotes:
     """What stands beside predicted events.
 
     probabilities: one an event, that of the least probable of its spans and links.
@@ -187,7 +187,7 @@ class Events(TaskBase):
     def predictions(
         self, example: Example, features: Sequence[Feature], candidates: Sequence[Any], options: Answering
     ) -> Prediction:
-        """The events of one example, types in the order of the schema; `scores` are `EventScores`.
+        """The events of one example, types in the order of the schema; `scores` are `EventNotes`.
 
         `candidates` are `heads.base.LinkedSpans`, one a feature, or with `options.flat` `heads.base.Spans`. A link of
         two spans speaks of their places: all spans there are linked alike. With `options.threshold` only spans and
@@ -208,7 +208,7 @@ class Events(TaskBase):
         left_out[SPANS_DROPPED] = sum(found.spans.dropped for found in candidates)
         left_out[LINKS_DROPPED] = sum(found.dropped for found in candidates)
         probabilities = _probabilities(answer.groups, parts, links)
-        return Prediction(tuple(answer.events), EventScores(tuple(probabilities), +left_out))
+        return Prediction(tuple(answer.events), EventNotes(tuple(probabilities), +left_out))
 
     def _flat_prediction(self, text: str, found: Mapping[tuple[int, int, int], Found]) -> Prediction:
         """Events of spans without links: each an event of its own, or all those of a type one event."""
@@ -223,7 +223,7 @@ class Events(TaskBase):
             event_links.event_of(own[0].slot.type, own, text): min(parts[part] for part in own)
             for own in groups.values()
         }
-        return Prediction(tuple(events), EventScores(tuple(events.values())))
+        return Prediction(tuple(events), EventNotes(tuple(events.values())))
 
     def answer_fields(
         self, example: Example, prediction: Prediction, options: Answering, *, probabilities: bool
@@ -232,7 +232,7 @@ class Events(TaskBase):
 
         Offsets count the characters of the text; of several fields joined by a newline, where a task has several.
         """
-        scores = prediction.scores or EventScores()
+        scores = prediction.scores or EventNotes()
         known = scores.probabilities if probabilities and len(scores.probabilities) == len(prediction.answer) else None
         fields: dict[str, Any] = {"events": event_forms.write_own(prediction.answer, known)}
         return fields | ({"left_out": dict(scores.left_out)} if scores.left_out else {})
@@ -251,7 +251,7 @@ class Events(TaskBase):
             return Prediction(reader.official(row.data[name]), wrong=tuple(reader.wrong))
         found = reader.own(row.data[name])
         known = tuple(value for _, value in found if value is not None)
-        scores = EventScores(known) if len(known) == len(found) else None
+        scores = EventNotes(known) if len(known) == len(found) else None
         return Prediction(tuple(event for event, _ in found), scores, tuple(reader.wrong))
 
     def submission_row(self, example: Example, prediction: Prediction) -> dict[str, Any]:

@@ -16,7 +16,7 @@ DROPPED = "relations whose words begin or end with characters the tokenizer drop
 NO_WINDOW = "relations whose subject and object no window holds together"
 
 
-class Found(NamedTuple):
+class Placed(NamedTuple):
     """A gold relation: why it cannot be predicted (None: it can), and the triples to learn of it, slot by slot."""
 
     relation: Relation
@@ -38,7 +38,7 @@ class Locator:
         self.known: dict[str, Mentions] = {}
         self.preferred: dict[str, list[Place]] = {}
 
-    def found(self, relation: Relation, given: Located | None = None) -> Found:
+    def found(self, relation: Relation, given: Located | None = None) -> Placed:
         """Where a relation stands; a slot that cannot be learned is left out, and the reason told."""
         reasons: list[str] = []
         triples: list[Triple] = []
@@ -56,7 +56,7 @@ class Locator:
                     triples.append(Triple(relation.predicate, slot, *pair))
             if reason is not None:
                 reasons.append(reason)
-        return Found(relation, reasons[0] if reasons else None, triples)
+        return Placed(relation, reasons[0] if reasons else None, triples)
 
     def _pairs(self, subject: str, words: str, opened: Triple | None) -> Iterator[tuple[Place, Place]]:
         """Places to take for subject and object, best first; `opened` is the triple of the relation's `@value`."""

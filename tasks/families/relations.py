@@ -18,7 +18,7 @@ from tasks.families.base import TaskBase
 from tasks.families.encoding import Reach, encoded_windows
 from tasks.families.location import Place
 from tasks.families.relation_forms import Located, Relation, Schema
-from tasks.families.relation_places import Found, Locator
+from tasks.families.relation_places import Locator, Placed
 from tasks.families.relation_slots import Triple, combined
 from tasks.families.schemas import schema_file
 from tasks.families.values import frozen, json_cell, jsonable
@@ -202,7 +202,7 @@ class Relations(TaskBase):
                 rows.add((self.pair_index[triple.predicate, triple.slot], *subject, *object_))
         return np.array(sorted(rows), dtype=np.int32).reshape(-1, 5)
 
-    def _located(self, example: Example, windows: Sequence[Borders]) -> list[Found]:
+    def _located(self, example: Example, windows: Sequence[Borders]) -> list[Placed]:
         """Where the gold relations of an example stand, each with the triples to learn of it."""
         text, row = example.texts[0], Row(dict(example.row), example.where)
         locator = Locator(text, example.gold, windows)

@@ -50,7 +50,7 @@ def normalised(words: str) -> str:
     return words[1:-1] if words.startswith("《") and words.endswith("》") else words
 
 
-class Found:
+class RelationList:
     """A list of relations in which one is looked up as the official rule has it; in the order in which they came."""
 
     def __init__(self, relations: Iterable[Compared], aliases: Aliases) -> None:
@@ -117,7 +117,7 @@ class DuieOfficial:
     def units(self, example: Example, prediction: Prediction | None) -> Iterable[tuple[Hashable, Counts]]:
         """The text as cluster; a missing prediction is an empty one; KeyError for a predicate outside the schema."""
         gold = self._apart(map(_compared, example.gold))
-        every = Found([] if prediction is None else map(_compared, prediction.answer), self.aliases)
+        every = RelationList([] if prediction is None else map(_compared, prediction.answer), self.aliases)
         predicted = self._apart(every)
         counted: tuple[Iterable[Compared], ...] = (
             [relation for relation in predicted if relation in gold],
@@ -131,9 +131,9 @@ class DuieOfficial:
                 counts[kind * len(self.labels) + self.index[label]] = float(amount)
         yield example.texts[0], counts
 
-    def _apart(self, relations: Iterable[Compared]) -> Found:
+    def _apart(self, relations: Iterable[Compared]) -> RelationList:
         """Each relation once: the first of those that are found in what came before."""
-        kept = Found((), self.aliases)
+        kept = RelationList((), self.aliases)
         for relation in relations:
             if relation not in kept:
                 kept.add(relation)

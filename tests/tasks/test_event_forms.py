@@ -18,7 +18,7 @@ from clue_cli.sources import Row, Source
 from tasks.duee import TASK as DUEE
 from tasks.families.event_forms import NOWHERE, Argument, Event, Mention, locate
 from tasks.families.event_schema import Schema, Slot, read_schema, roles_of
-from tasks.families.events import Events, EventScores
+from tasks.families.events import EventNotes, Events
 from tasks.families.location import occurrences
 from tests.tasks.event_cases import SCHEMA, STAGES, TASK, UNPLACED, event, example, row
 
@@ -97,7 +97,7 @@ def test_our_own_form_is_read_and_what_is_written_can_be_read_again() -> None:
         event(TEXT, "停产", "", ("公司", "乙公司")),
     )
     one = example(TEXT, *gold)
-    written = TASK.answer_fields(one, Prediction(gold, EventScores((0.25, 0.5, 1.0))), Answering(), probabilities=True)
+    written = TASK.answer_fields(one, Prediction(gold, EventNotes((0.25, 0.5, 1.0))), Answering(), probabilities=True)
     assert written["events"][1] == {
         "event_type": "上市", "trigger": {"text": "上市", "start": 17, "end": 19}, "probability": 0.5,
         "arguments": [{"role": "公司", "text": "甲公司", "start": 12, "end": 15},
