@@ -40,6 +40,9 @@ FLUSH_EVERY = 256
 PART, ABOUT, REJECTED = ".part", ".part.json", ".rejects.jsonl"
 """What the names of the files beside an output end in."""
 
+REJECTED_OPTION = "rejected rows go to"
+"""What messages say before the name of the file of rejected rows."""
+
 MODEL_FILES = ("clue.json", "head.safetensors", "model.onnx*", "encoder/**/*")
 """What a model's directory consists of, a run's or an export's, as patterns."""
 
@@ -133,7 +136,7 @@ class AnswerFile:
 
     path:     the file; a link is followed, a device or pipe is written directly.
     made_of:  what the answers depend on, as JSON values: a broken-off file is only continued under the same.
-    skipping: whether rows are set aside in `OUT.rejects.jsonl`.
+    skipping: whether rows are set aside in `OUT.rejects.jsonl`; if not, an older one goes when the answers are whole.
     finished: with `resume`, whether there is nothing left to do.
     answered: records that are there already.
 
@@ -164,7 +167,7 @@ class AnswerFile:
         if not self.finished:
             self._open(force, resume)
             if skipping:
-                self._open_rejects(force or resume)
+                self._open_rejects()
 
     def _open(self, force: bool, resume: bool) -> None:
         if resume and not force and self.part.exists() and self.path.exists():
@@ -178,6 +181,7 @@ class AnswerFile:
             with writing(self.place):
                 self._file: IO[bytes] = self.path.open("wb")
             return
+        check_output(self.rejected, force=force or resume, option=REJECTED_OPTION)
         with writing(self.place):
             self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.part.exists() and not force and not resume:
@@ -227,9 +231,8 @@ class AnswerFile:
                 change = "" if name == "run" else f": {then} then, {today} now"
                 raise UserError(f"was made with another {name}{change}", where=str(self.part), hint=hint)
 
-    def _open_rejects(self, replace: bool) -> None:
+    def _open_rejects(self) -> None:
         try:
-            check_output(self.rejected, force=replace, option="rejected rows go to")
             with writing(self.rejected):
                 # Reading begins at the input's start even when continuing, and meets every bad row again.
                 self._rejects_file = self.rejected_part.open("w", encoding="utf-8", newline="\n")
@@ -336,14 +339,13 @@ class AnswerFile:
             self.about.unlink(missing_ok=True)
 
     def _finish_rejects(self) -> None:
-        if self._rejects_file is None or self.rejects is None:
-            return
         with writing(self.rejected):
-            self._rejects_file.flush()
-            os.fsync(self._rejects_file.fileno())
-            self._rejects_file.close()
-            if self.rejects.count:
+            if self._rejects_file is not None:
+                self._rejects_file.flush()
+                os.fsync(self._rejects_file.fileno())
+                self._rejects_file.close()
+            if self.rejects is not None and self.rejects.count:
                 self.rejected_part.replace(self.rejected)
             else:  # an older one would speak of rows that were answered now
-                self.rejected_part.unlink()
+                self.rejected_part.unlink(missing_ok=True)
                 self.rejected.unlink(missing_ok=True)

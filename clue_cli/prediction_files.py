@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from clue_cli import console
 from clue_cli import lines as lines_module
-from clue_cli.answer_file import AnswerFile, AnswerStream, is_direct, run_fingerprint, written_for
+from clue_cli.answer_file import (
+    REJECTED_OPTION,
+    AnswerFile,
+    AnswerStream,
+    is_direct,
+    run_fingerprint,
+    written_for,
+)
 from clue_cli.answers import AnswerForm, form_name, make_form
 from clue_cli.contract import FORMAT_VERSION, Tally
 from clue_cli.errors import RunError, UserError
@@ -212,6 +219,8 @@ def _check_target(target: _Target, request: Request) -> None:
     if target.output.is_file() and request.resume:
         return
     check_output(target.output, force=request.force)
+    if not is_direct(target.output):
+        check_output(written_for(target.output)[3], force=request.force or request.resume, option=REJECTED_OPTION)
 
 
 def _made_of(request: Request, directory: Path, form: AnswerForm) -> dict[str, Any]:

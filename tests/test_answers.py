@@ -409,6 +409,19 @@ def test_rejected_rows_go_beside_the_answers(tmp_path: Path) -> None:
     assert names(tmp_path) == [path.name]  # what an older file said no longer holds
 
 
+def test_rejected_rows_of_another_prediction_do_not_stay_beside_new_answers(tmp_path: Path) -> None:
+    path, rejected = tmp_path / "out.jsonl", tmp_path / "out.jsonl.rejects.jsonl"
+    rejected.write_text("older")
+    (tmp_path / "out.jsonl.rejects.jsonl.part").write_text("broken off")
+    with pytest.raises(UserError, match=r"rejected rows go to .*rejects.jsonl: exists already"):
+        AnswerFile(path, make_form("jsonl"), MADE_OF)
+    assert rejected.read_text() == "older"
+    with AnswerFile(path, make_form("jsonl"), MADE_OF, force=True) as file:
+        file.write("0\n")
+        assert rejected.exists()  # the older answers stand until the new ones are whole
+    assert names(tmp_path) == [path.name]
+
+
 def test_the_fingerprint_of_a_run_follows_its_files(tmp_path: Path) -> None:
     (tmp_path / "clue.json").write_text("{}")
     (tmp_path / "head.safetensors").write_bytes(b"a" * 100)

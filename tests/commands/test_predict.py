@@ -237,6 +237,20 @@ def test_bad_rows_are_set_aside(tnews: str, tmp_path: Path, capsys: pytest.Captu
     assert [answer["sentence"] for answer in read_jsonl(out)] == ["a", "b"]
 
 
+def test_rejected_rows_of_another_prediction_are_found_at_the_start(
+    tnews: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [str(titles_file(tmp_path / name, 3)) for name in ("a.jsonl", "b.jsonl")]
+    out, older = tmp_path / "out", tmp_path / "out" / "b.jsonl.rejects.jsonl"
+    out.mkdir()
+    older.write_text("{}\n")
+    assert run(["predict", tnews, *rows, "-o", str(out)]) == 2
+    assert f"{older}: exists already" in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == [older.name]
+    assert run(["predict", tnews, *rows, "-o", str(out), "--force"]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["a.jsonl", "b.jsonl"]
+
+
 def test_nothing_is_overwritten_unasked(tnews: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows, out = titles_file(tmp_path / "rows.jsonl", 3), tmp_path / "out.jsonl"
     out.write_text("mine")
