@@ -23,9 +23,9 @@ def configuration(directory: Path, trust_remote_code: bool) -> Any:
     except Exception as error:  # unknown model_type: ValueError or KeyError by version; values of a wrong type: others
         raise UserError(
             f"transformers {transformers.__version__} does not understand config.json: {reason(error)}",
-            where=directory.name,
+            where=str(directory),
         ) from error
-    _refuse_decoder(config, directory.name)
+    _refuse_decoder(config, str(directory))
     if hasattr(config, "reference_compile"):
         config.reference_compile = False  # older ModernBERT code compiles itself where it can, minutes for one line
     return config

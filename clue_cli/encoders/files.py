@@ -45,7 +45,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON file as a dict, empty where there is none; UserError if it is not a JSON object."""
     if not path.is_file():
         return {}
-    where = f"{path.parent.name}/{path.name}"
+    where = str(path)
     try:
         text = path.read_text(encoding="utf-8")
         if text.startswith("\ufeff"):
@@ -104,7 +104,7 @@ def check_directory(directory: Path, *, weights: bool = True, trust_remote_code:
     UserError naming what is missing, or what the files are and what to do with them. `weights` False (random weights
     are wanted) does without weight files.
     """
-    name = directory.name
+    name = str(directory)
     if not directory.is_dir():
         raise UserError("an encoder is a directory, this is a file", where=name, hint="unpack it first")
     files = weight_files(directory) if weights else []
@@ -135,7 +135,7 @@ def _refuse_pointers(paths: list[Path]) -> None:
             if first.startswith(b"version https://git-lfs"):
                 raise UserError(
                     f"{path.name} is a Git LFS pointer, not the file itself",
-                    where=path.parent.name,
+                    where=str(path.parent),
                     hint="run `git lfs pull` in the clone",
                 )
 
@@ -152,13 +152,13 @@ def _check_parts(files: list[Path]) -> None:
     if missing:
         raise UserError(
             f"the weights come in {int(total)} parts and an index, and {missing[0]} is not there",
-            where=files[0].parent.name,
+            where=str(files[0].parent),
             hint="copy or download all of them",
         )
 
 
 def _no_config(directory: Path) -> UserError:
-    name = directory.name
+    name = str(directory)
     if (directory / "bert_config.json").is_file() and weight_files(directory):
         return UserError(
             "bert_config.json is there, config.json is not: the form of older releases",
@@ -187,10 +187,10 @@ def _tensorflow_error(name: str) -> UserError:
 
 def _no_weights(directory: Path) -> UserError:
     if _tensorflow(directory):
-        return _tensorflow_error(directory.name)
+        return _tensorflow_error(str(directory))
     return UserError(
         "no weights here: expected model.safetensors or pytorch_model.bin",
-        where=directory.name,
+        where=str(directory),
         hint="download them, or ask for random ones with scratch:DIR",
     )
 
@@ -200,7 +200,7 @@ def _check_kind(directory: Path, config: dict[str, Any]) -> None:
     kind = str(config["model_type"]).lower()
     refused = _sentence(kind, directory, config)
     if refused is not None:
-        raise UserError(refused[0], where=directory.name, hint=refused[1])
+        raise UserError(refused[0], where=str(directory), hint=refused[1])
 
 
 def _sentence(kind: str, directory: Path, config: dict[str, Any]) -> tuple[str, str] | None:

@@ -220,18 +220,18 @@ def load_encoder(
     text_encoder = HFTextEncoder(
         load_tokenizer(directory, trust_remote_code=trust_remote_code),
         takes_segments=int(getattr(config, "type_vocab_size", 0) or 0) > 1,
-        where=directory.name,
+        where=str(directory),
     )
     table = model.get_input_embeddings()
     if not isinstance(table, nn.Embedding):
         raise UserError(
             f"its tokens go into a {type(table).__name__} (I-BERT's whole numbers?), not into a plain embedding",
-            where=directory.name,
+            where=str(directory),
             hint="use another encoder",
         )
-    check_vocabulary(text_encoder.vocab_size, table.num_embeddings, directory.name)
+    check_vocabulary(text_encoder.vocab_size, table.num_embeddings, str(directory))
     if gradient_checkpointing:
-        _checkpoint_gradients(model, directory.name)
+        _checkpoint_gradients(model, str(directory))
     label = location.name if location.scratch or not scratch else f"scratch:{location.name}"
     return Encoder(model, text_encoder, label, files=files, dropouts=dropouts, notes=notes).eval()
 
@@ -283,7 +283,7 @@ def _pretrained(
             **{_DTYPE: torch.float32},
         )
     found = weights.account(model, shapes, info, renamed=_has_conversions(config.model_type))
-    weights.refuse(found, directory.name, allow_random=allow_random)
+    weights.refuse(found, str(directory), allow_random=allow_random)
     if found.missing:
         notes.append(
             f"{len(found.missing)} tensors were not in the checkpoint and start at random: {found.missing[0]} ..."
@@ -298,9 +298,9 @@ def _loading(directory: Path) -> Iterator[None]:
         with quiet():
             yield
     except torch.OutOfMemoryError as error:
-        raise RunError("out of memory", where=directory.name) from error
+        raise RunError("out of memory", where=str(directory)) from error
     except (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
-        raise UserError(f"transformers cannot load it: {reason(error)}", where=directory.name) from error
+        raise UserError(f"transformers cannot load it: {reason(error)}", where=str(directory)) from error
 
 
 def _has_conversions(kind: str) -> bool:

@@ -104,7 +104,7 @@ class HFTextEncoder:
         directory = Path(location)
         if takes_segments is None:
             takes_segments = wants_segments(directory)
-        return cls(load_tokenizer(directory), takes_segments=takes_segments, split_cjk=split_cjk, where=directory.name)
+        return cls(load_tokenizer(directory), takes_segments=takes_segments, split_cjk=split_cjk, where=str(directory))
 
     def save(self, directory: str | Path) -> None:
         """Write the tokenizer's files into `directory`; `load` (and `AutoTokenizer`) read them without a network."""

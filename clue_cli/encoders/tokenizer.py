@@ -28,7 +28,7 @@ def load_tokenizer(directory: Path, *, trust_remote_code: bool = False) -> Any:
     present = {name for name in TOKENIZER_FILES if (directory / name).is_file()}
     if not present:
         raise UserError(
-            f"no tokenizer here: expected {TOKENIZER_FILES[0]} or {TOKENIZER_FILES[1]}", where=directory.name
+            f"no tokenizer here: expected {TOKENIZER_FILES[0]} or {TOKENIZER_FILES[1]}", where=str(directory)
         )
     import transformers
 
@@ -46,7 +46,7 @@ def load_tokenizer(directory: Path, *, trust_remote_code: bool = False) -> Any:
     except UserError:
         raise
     except Exception as error:  # tokenizers and transformers raise bare Exceptions for broken files
-        raise UserError(f"its tokenizer does not load: {reason(error)}", where=directory.name) from error
+        raise UserError(f"its tokenizer does not load: {reason(error)}", where=str(directory)) from error
     return tokenizer
 
 
@@ -55,11 +55,11 @@ def _check_lines(tokenizer: Any, directory: Path) -> None:
     try:
         entries = (directory / "vocab.txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
     except UnicodeDecodeError as error:
-        raise UserError(f"not UTF-8 text (byte {error.start})", where=f"{directory.name}/vocab.txt") from error
+        raise UserError(f"not UTF-8 text (byte {error.start})", where=str(directory / "vocab.txt")) from error
     known = tokenizer.get_vocab()
     if "[UNK]" not in entries or len(known) < len(set(entries)) or known.get("[UNK]") != entries.index("[UNK]"):
         raise UserError(
             f"the tokenizer has {len(known)} entries, its file {len(entries)}: the vocabulary was not read as BERT's",
-            where=f"{directory.name}/vocab.txt",
+            where=str(directory / "vocab.txt"),
             hint="expected one entry a line, [UNK], [CLS] and [SEP] among them",
         )

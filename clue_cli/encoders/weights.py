@@ -71,7 +71,7 @@ def read_shapes(files: Sequence[Path]) -> dict[str, Shape]:
     """Name -> shape of every tensor in the weight files; UserError for one that is broken or holds whole numbers."""
     shapes: dict[str, Shape] = {}
     for path in files:
-        where = f"{path.parent.name}/{path.name}"
+        where = str(path)
         try:
             found = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
         except SafetensorError as error:
@@ -93,7 +93,7 @@ def read_shapes(files: Sequence[Path]) -> dict[str, Shape]:
                 )
             shapes[name] = shape
     if not shapes:
-        raise UserError("holds no tensors", where=f"{files[0].parent.name}/{files[0].name}")
+        raise UserError("holds no tensors", where=str(files[0]))
     return shapes
 
 
