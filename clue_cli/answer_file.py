@@ -125,9 +125,14 @@ def is_direct(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
+def _followed(path: Path) -> Path:
+    """Where a link leads; else the path as it was given, which messages say."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
 def written_for(output: Path) -> list[Path]:
     """The files that answers to `output` write or replace, `output` itself first."""
-    beside = Path(os.path.realpath(output))
+    beside = _followed(output)
     return [output, *(beside.with_name(beside.name + ending) for ending in (PART, ABOUT, REJECTED, REJECTED + PART))]
 
 
@@ -157,7 +162,7 @@ class AnswerFile:
         self.form, self.made_of, self.place = form, dict(made_of), str(path)
         self._direct = is_direct(path)
         # A pipe behind a link (/dev/stdout, /dev/fd/63) has no path of its own.
-        self.path = path if self._direct else Path(os.path.realpath(path))
+        self.path = path if self._direct else _followed(path)
         self._packer = _PACKERS.get(path.suffix.lower())
         self.part, self.about, self.rejected, self.rejected_part = written_for(path)[1:]
         self.answered = self.count = 0

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clue_cli import answer_file, console
+from clue_cli import answer_file, console, files
 from clue_cli.answer_file import AnswerFile, run_fingerprint
 from clue_cli.answers import FORMS, Table, make_form, mark_spans, to_json, with_answers
 from clue_cli.contract import Example, Prediction, Span
@@ -357,6 +357,21 @@ def test_a_full_disk_is_one_line_and_the_answers_stay(tmp_path: Path, monkeypatc
     rest = write(path, "jsonl", ROWS, resume=True)
     assert rest.answered >= 2
     assert [json.loads(line)["n"] for line in path.read_text().splitlines()] == list(range(len(ROWS)))
+
+
+def test_messages_name_the_output_as_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RowError):
+        write(Path("out"), "jsonl", ROWS, stop=2)
+    with pytest.raises(UserError, match=r"^out\.part: is there"):
+        AnswerFile(Path("out"), make_form("jsonl"), MADE_OF)
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "_open", full)
+    with pytest.raises(RunError, match=r"^out\.part\.json: writing failed"):
+        AnswerFile(Path("out"), make_form("jsonl"), MADE_OF, force=True)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
