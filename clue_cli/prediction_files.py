@@ -273,7 +273,10 @@ def _answer(
     # What the main process found on the disk goes for all.
     answered, finished = predictor.processes.gather((sink.answered, sink.finished))[0]
     if finished:
-        console.message(f"{output}: nothing of it is unfinished, so it stays as it is (--force predicts it again)")
+        console.message(
+            f"{output}: nothing of it is unfinished, so it stays as it is, whether or not it answers this input "
+            "(--force predicts it again)"
+        )
         return Answered(output, finished_before=True)
     writing = predictor.processes.rank == 0
     examples = sink.agreeing(_examples(predictor, request, target, sink, left_out))

@@ -175,7 +175,9 @@ def test_a_split_of_the_data(tnews: str, tmp_path: Path) -> None:
     assert [answer["id"] for answer in read_jsonl(tmp_path / "out" / "test1.1.jsonl")] == list(range(len(TITLES)))
 
 
-def test_several_files_go_into_one_or_into_a_directory(tnews: str, tmp_path: Path) -> None:
+def test_several_files_go_into_one_or_into_a_directory(
+    tnews: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     first, second = titles_file(tmp_path / "a.jsonl", 3), titles_file(tmp_path / "b.jsonl", 4)
     one = tmp_path / "one.jsonl"
     assert run(["predict", tnews, str(first), str(second), "-o", str(one)]) == 0
@@ -187,7 +189,10 @@ def test_several_files_go_into_one_or_into_a_directory(tnews: str, tmp_path: Pat
     (tmp_path / "each" / "b.csv").unlink()
     arguments = ["predict", tnews, str(first), str(second), "-o", f"{tmp_path}/each/", "--format", "csv"]
     assert run(arguments) == 2
+    capsys.readouterr()
     assert run([*arguments, "--resume"]) == 0
+    assert f"{tmp_path}/each/a.csv: nothing of it is unfinished" in (said := capsys.readouterr().err)
+    assert "whether or not it answers this input" in said
     assert names(tmp_path / "each") == ["a.csv", "b.csv"]
 
 
