@@ -207,13 +207,20 @@ def read_run(path: Path, split: str) -> Scored:
     return Scored(path, record, task, lines)
 
 
-def _same_items(scored: Sequence[Scored]) -> None:
+def same_task(scored: Sequence[Scored]) -> None:
+    """UserError where the runs are not all of the first one's task."""
     first = scored[0]
     for other in scored[1:]:
         if other.task.name != first.task.name:
             raise UserError(
                 f"a run of {other.task.name}; {first.path} is one of {first.task.name}", where=str(other.path)
             )
+
+
+def _same_items(scored: Sequence[Scored]) -> None:
+    same_task(scored)
+    first = scored[0]
+    for other in scored[1:]:
         if len(other.lines) != len(first.lines):
             found = f"{len(other.lines):,} items; {first.path} has {len(first.lines):,}"
             raise UserError(f"scored on {found}: only the same items can be compared", where=str(other.path))

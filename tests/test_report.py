@@ -224,7 +224,13 @@ def test_several_runs_make_a_page_here(
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [("none", "no such run"), ("answers", r"clue eval \S+ --split dev"), ("broken", ":2"), ("task", "a run of tnews")],
+    [
+        ("none", "no such run"),
+        ("answers", r"clue eval \S+ --split dev"),
+        ("broken", ":2"),
+        ("tnews", "a run of tnews"),
+        ("cluener", "a run of cluener"),  # which has other metrics
+    ],
 )
 def test_what_has_no_page_is_refused(
     change: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -238,8 +244,8 @@ def test_what_has_no_page_is_refused(
     elif change == "broken":
         answers.write_text(answers.read_text().splitlines()[0] + "\n{\n", encoding="utf-8")
     else:
-        other = [label_line("100", "101", 0.5, ("文",))] * 40
-        runs.append(str(make_run(tmp_path / "other", other, task="tnews", fields=("sentence",))))
+        other, fields = [label_line("100", "101", 0.5, ("文",))] * 40, ("sentence" if change == "tnews" else "text",)
+        runs.append(str(make_run(tmp_path / "other", other, task=change, fields=fields)))
     assert run(["report", *runs]) == 2
     assert re.search(said, capsys.readouterr().err)
     assert not (path / "report.html").exists()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clue_cli.comparison import Comparison, Scored, compare_scored, read_run
+from clue_cli.comparison import Comparison, Scored, compare_scored, read_run, same_task
 from clue_cli.contract import Metric
 from clue_cli.errors import UserError, did_you_mean
 from clue_cli.leaderboard_marks import marks_of
@@ -182,8 +182,12 @@ MOST_TEXTS = 3
 
 
 def read_runs(paths: Sequence[Path], split: str, metric: str | None) -> list[Run]:
-    """The runs with their answers on the split. UserError where they are missing, or the metric is none of the task."""
+    """The runs with their answers on the split.
+
+    UserError where they are missing, for runs of several tasks, and for a metric that is none of the task.
+    """
     scored = [read_run(path, split) for path in paths]
+    same_task(scored)
     first = scored[0]
     name = metric or first.record.metrics[0]
     for some in scored:
