@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import IO, Any
 
+from clue_cli import console
 from clue_cli.errors import ClueError, RunError, UserError, Where
 from clue_cli.lines import Bad, Row
 from clue_cli.sources import Source
@@ -93,8 +95,10 @@ def _load(dataset: str, config: str | None) -> Mapping[str, Any]:
     import datasets  # slow to import, and wanted here only
 
     where = f"hub {dataset}" + (f" {config}" if config else "")
+    console.message(f"fetching {where[4:]} from the hub")
     try:
-        return dict(datasets.load_dataset(dataset, config))
+        with _quiet():
+            return dict(datasets.load_dataset(dataset, config))
     except ClueError:
         raise
     except (ValueError, datasets.exceptions.DatasetNotFoundError) as error:
@@ -102,6 +106,20 @@ def _load(dataset: str, config: str | None) -> Mapping[str, Any]:
     except Exception as error:  # whatever network, cache or disk raise: the user sees one line
         hint = "HF_ENDPOINT names a mirror; or download the official zip and give --data PATH"
         raise RunError(f"cannot be reached: {_first_line(error)}", where=where, hint=hint) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the libraries' lines about every retry: what they fail at in the end is said in one."""
+    loggers = [logging.getLogger(name) for name in ("huggingface_hub", "datasets")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _first_line(error: BaseException) -> str:

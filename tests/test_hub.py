@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -95,13 +96,28 @@ def test_rows_have_a_hash_and_files_have_none() -> None:
         (ValueError("no config x"), UserError),
     ],
 )
-def test_what_goes_wrong_on_the_way_is_one_line(monkeypatch: pytest.MonkeyPatch, raised: Exception, kind: type) -> None:
+def test_what_goes_wrong_on_the_way_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    raised: Exception,
+    kind: type,
+) -> None:
     import datasets
 
+    loggers = [logging.getLogger(name) for name in ("huggingface_hub", "datasets")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        monkeypatch.setattr(logger, "propagate", True)  # to caplog
+
     def fail(*_: object) -> None:
+        for logger in loggers:
+            logger.getChild("http").warning("retrying in 1 s")
         raise raised
 
     monkeypatch.setattr(datasets, "load_dataset", fail)
     with pytest.raises(kind) as caught:
         HubSource.for_task("tnews", "tnews")
     assert str(caught.value).startswith("hub clue/clue tnews: ") and "\n" not in str(caught.value)
+    assert not caplog.records and capsys.readouterr().err == "fetching clue/clue tnews from the hub\n"
+    assert [logger.level for logger in loggers] == levels
