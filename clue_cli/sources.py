@@ -142,6 +142,14 @@ class DirectorySource(Source):
     def has(self, name: str) -> bool:
         return (Path(self.location) / name).is_file()
 
+    def find(self, candidates: Sequence[str]) -> str:
+        """As everywhere; a directory by the name of a file is called one."""
+        if not any(map(self.has, candidates)):
+            for name in candidates:
+                if (Path(self.location) / name).is_dir():
+                    raise UserError("is a directory; a file was expected", where=self.place(name))
+        return super().find(candidates)
+
     def open_bytes(self, name: str) -> AbstractContextManager[IO[bytes]]:
         return open_bytes(Path(self.location) / name)
 
