@@ -99,12 +99,17 @@ ForceOption = Annotated[bool, typer.Option("--force", rich_help_panel=OUTPUT, he
 
 def chosen_task(name: str, fields: str | None, labels: Path | None, encoding: str) -> Task:
     """The task by name or directory, with the user's input fields and labels. UserError for what does not exist."""
+    from clue_cli.errors import UserError
     from clue_cli.registry import find_task
     from clue_cli.sources import read_labels
 
     task = find_task(name)
     if labels is not None:
-        task = task.with_labels(read_labels(labels, encoding))
+        found = read_labels(labels, encoding)
+        try:
+            task = task.with_labels(found)
+        except UserError as error:
+            raise error if error.where else UserError(error.message, where=str(labels), hint=error.hint) from None
     if fields is not None:
         task = task.with_fields([field.strip() for field in fields.split(",") if field.strip()])
     return task
@@ -142,13 +147,17 @@ def data_options(name: str, data: str | None, encoding: str) -> str:
 def located(task: Task, name: str, data: str | None, encoding: str) -> tuple[Source, bool]:
     """The data of a task called `name` on the command line, and whether they are the shipped sample.
 
-    UserError if there are none.
+    UserError if there are none, or the sample alone for the user's own labels.
     """
+    from clue_cli.errors import UserError
     from clue_cli.registry import own_directory
     from clue_cli.sources import locate
 
     beside = own_directory(name) if data is None else None
-    return locate(task.name, beside or data, hub=task.hub, encoding=encoding)
+    source, sample = locate(task.name, beside or data, hub=task.hub, encoding=encoding)
+    if sample and task.own:
+        raise UserError("your own labels need your own data", where="--labels", hint="--data DIR")
+    return source, sample
 
 
 SAMPLE_NOTE = "These are figures on the shipped sample: a check that everything works, no result."

@@ -18,7 +18,7 @@ from clue_cli.errors import RowError, UserError, Where, did_you_mean
 from clue_cli.files import atomic_write
 from clue_cli.sources import spelled
 from clue_cli.task import Task
-from tasks.families.declaration import Declaration
+from tasks.families.declaration import OWN_FILES, Declaration
 from tasks.families.values import kind
 
 if TYPE_CHECKING:
@@ -67,6 +67,9 @@ class TaskBase(Declaration, Task):
         try:
             return source.find(self.files[split])
         except UserError as error:
+            if self._looks_own(source, split) and not error.hint and error.where == source.location:
+                hint = "--labels FILE says that the data are your own"
+                raise UserError(error.message, where=error.where, hint=hint) from None
             if split != "dev" or not self.own or error.hint or not self.has_split(source, "train"):
                 raise
             train = self.file_of(source, "train")
@@ -74,6 +77,12 @@ class TaskBase(Declaration, Task):
             dev = next((name for name in names if Path(name).suffix == Path(train).suffix), names[0])
             hint = f"hold back about a tenth of the rows of {train} as {dev}"
             raise UserError(error.message, where=error.where, hint=hint) from None
+
+    def _looks_own(self, source: Source, split: str) -> bool:
+        """Whether the split lies there under a name of own data, which an official task reads with `--labels` only."""
+        takes_labels = self.family in ("classification", "entities")
+        names = OWN_FILES.get(split, OWN_FILES["test"])
+        return takes_labels and not self.own and any(source.has(name) for name in names)
 
     # ---------------------------------------------------------------- reading
 

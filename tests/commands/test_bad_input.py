@@ -250,6 +250,23 @@ def test_an_option_of_a_training_is_named(options: list[str], option: str, tmp_p
     assert not (tmp_path / "run").exists()
 
 
+def test_own_labels_and_own_data_go_together(tmp_path: Path, refused: Refused) -> None:
+    labels, data = tmp_path / "labels.txt", tmp_path / "data"
+    labels.write_text("good\n")
+    data.mkdir()
+    (data / "train.jsonl").write_text('{"sentence": "a", "label": "good"}\n')
+    assert f"{labels}: a label file needs at least 2 labels" in refused("train", "tnews", "--labels", labels)
+    labels.write_text("good\nbad\n")
+    for verb in ("train", "data"):
+        said = refused(verb, "tnews", "--labels", labels)
+        assert "--labels: your own labels need your own data (--data DIR)" in said
+    said = refused("train", "tnews", "--data", data)
+    assert "no train.json here; found: train.jsonl (--labels FILE says that the data are your own)" in said
+    (data / "train.json").mkdir()
+    said = refused("train", "tnews", "--data", data)
+    assert f"{data}/train.json: is a directory; a file was expected" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
