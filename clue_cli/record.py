@@ -17,7 +17,8 @@ The JSON, in short (`?` may be null; every number is finite; no machine's paths,
     head, encoder     str; {name, sha256, parameters, parameters_without_embeddings, size, scratch}
     metrics           [str]                    ids, the one that selects first
     recipe            {name: {value, origin, default?}}
-    seed, group       int; str?                runs of one --seeds share the group
+    seed, group       int; str?                runs of one --seeds share the group; its mean and standard deviation are
+                                               computed where they are shown: a record never depends on another run
     data              {files: [{name, split, sha256, official, rows}], sample, rows: {split: int},
                        left_out: {split: {reason: int}}, limit?, eval_limit?}
     environment       {python, system, libraries: {name: version}, cpu, cores, memory? bytes, gpu: [str]}

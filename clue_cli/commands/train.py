@@ -286,12 +286,17 @@ def _report(request: TrainRequest, done: list[tuple[Path, Record]], data: str) -
     """The dev figures of the runs, and the commands that come next."""
     import statistics
 
+    seeds: dict[str, float] = {}  # of the group, in [0, 1]
+    if len(done) > 1:
+        figures = [_primary(record, request.metric) for _, record in done]
+        seeds = {"mean": statistics.mean(figures), "standard_deviation": statistics.stdev(figures)}
     if console.is_json():
         console.emit_json(
             [
                 {
                     "run": str(path),
                     "status": record.status,
+                    **({"group": record.group, "metric": request.metric, **seeds} if seeds else {}),
                     "chosen_epoch": record.chosen_epoch,
                     "results": [_result(r) for r in record.results],
                     "left_out": record.data.left_out,
@@ -329,12 +334,9 @@ def _report(request: TrainRequest, done: list[tuple[Path, Record]], data: str) -
         console.Column("epoch", right=True),
     ]
     console.table(columns, rows, title=f"{request.task.name}, {request.head}, {done[0][1].encoder.name}")
-    if len(done) > 1:
-        figures = [100 * _primary(record, request.metric) for _, record in done]
-        console.result(
-            f"{request.metric} over {len(done)} seeds: mean {statistics.mean(figures):.2f}, "
-            f"standard deviation {statistics.stdev(figures):.2f}"
-        )
+    if seeds:
+        mean, deviation = (f"{100 * value:.2f}" for value in seeds.values())
+        console.result(f"{request.metric} over {len(done)} seeds: mean {mean}, standard deviation {deviation}")
     _tell(done, data)
 
 

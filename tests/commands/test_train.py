@@ -178,6 +178,12 @@ def test_several_seeds_are_one_group(clue: Callable[..., tuple[int, str, str]]) 
     assert [record.seed for record in records] == [5, 6]
     assert [Path(entry["run"]).name for entry in document] == ["s5", "s6"]
     assert records[0].group == records[1].group is not None
+    first, second = (entry["results"][0] for entry in document)
+    figures = [result["figures"][result["primary"]] for result in (first, second)]
+    for entry in document:
+        assert (entry["group"], entry["metric"]) == (records[0].group, first["metric"])
+        assert entry["mean"] == pytest.approx(sum(figures) / 2)
+        assert entry["standard_deviation"] == pytest.approx(abs(figures[0] - figures[1]) / 2**0.5)
     status, _, err = clue("--seeds", "2", "--seed", "5", "--output", "runs")
     assert status == 2
     assert "there is a run already" in err
