@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from types import FrameType
@@ -174,5 +175,10 @@ def _told(error: Exception) -> Exception:
     context = getattr(error, "ctx", None)
     hint = f"{context.command_path} --help" if context is not None else None
     if type(error).__name__ == "BadParameter" and parameter is not None and parameter.opts:
-        return UserError(message, where=parameter.opts[0], hint=hint)
+        least = re.match(r"Input should be greater than or equal to (\S+)", message)
+        if least is None:
+            return UserError(message, where=parameter.opts[0], hint=hint)
+        given: list[Any] = getattr(error.__cause__, "errors", lambda: [])()  # the validator's own error holds the value
+        got = f", got {given[0]['input']}" if given else ""
+        return UserError(f"must be at least {least[1]}{got}", where=parameter.opts[0])
     return UserError(tell(), hint=hint)

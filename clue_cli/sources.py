@@ -244,6 +244,8 @@ def locate(
     UserError if there is nothing.
     """
     check_encoding(encoding)
+    if data is not None and not str(data).strip():
+        raise UserError("an empty name", where="--data", hint="a directory, a zip, a file, or hub")
     if data is not None and str(data) == "hub":
         from clue_cli.hub import HubSource
 

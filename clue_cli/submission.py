@@ -194,7 +194,7 @@ def chosen_splits(task: Task, names: Sequence[str], *, several: bool = False) ->
 
 def located(task: Task, data: str | None, *, several: bool, encoding: str) -> tuple[Source, bool]:
     """The data of one of the tasks, and whether they are the sample: `--data` may hold a directory for each task."""
-    if data is not None and data != "hub":
+    if data is not None and data.strip() and data != "hub":
         inner = Path(data).expanduser() / task.name
         if inner.exists():
             return Source.open(inner, encoding=encoding), False

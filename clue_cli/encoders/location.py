@@ -21,6 +21,7 @@ SCRATCH = "scratch"
 
 SHIPPED = {DEFAULT_ENCODER: Path(__file__).parent / "mini_zh"}
 
+_KINDS = "a directory, a hub name such as owner/model, or mini-zh"
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _SMALL_FILES = ["*.json", "*.txt", "*.model"]
 _BELOW = ["*/*"]  # folders of a hub model hold the same weights for other programs
@@ -48,6 +49,8 @@ def resolve(name: str | None = None) -> Location:
     """
     if name is None:
         name = os.environ.get("CLUE_ENCODER") or DEFAULT_ENCODER
+    if not name.strip():
+        raise UserError("an empty name", where="--encoder", hint=_KINDS)
     base, _, rest = name.partition(":")
     if base == SCRATCH:
         inner = resolve(rest or None) if rest else Location(DEFAULT_ENCODER, SHIPPED[DEFAULT_ENCODER])
@@ -61,7 +64,7 @@ def resolve(name: str | None = None) -> Location:
         raise UserError(
             f"there is no directory {name!r}",
             where="--encoder",
-            hint="a directory, a hub name such as owner/model, or mini-zh",
+            hint=_KINDS,
         )
     return Location(name, None)
 

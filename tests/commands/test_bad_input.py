@@ -289,6 +289,12 @@ def test_own_labels_and_own_data_go_together(tmp_path: Path, refused: Refused) -
         (["eval", "nowhere"], "nowhere: no such run directory"),
         (["eval", "nowhere", "--threshold", "1", "--tune-threshold"], "--tune-threshold"),
         (["predict", "nowhere", "x.txt"], "nowhere: no such run directory"),
+        (["train", "tnews", "--seeds", "0"], "--seeds: must be at least 1, got 0"),
+        (["train", "tnews", "--seed", "-1"], "--seed: must be at least 0, got -1"),
+        (["train", "tnews", "--limit", "0"], "--limit: must be at least 1, got 0"),
+        (["predict", "nowhere", "--top-k", "0"], "--top-k: must be at least 1, got 0"),
+        (["train", "tnews", "--encoder", ""], "--encoder: an empty name"),
+        (["train", "tnews", "--data", ""], "--data: an empty name"),
     ],
 )
 def test_what_was_typed_wrong_is_named(arguments: list[str], says: str, refused: Refused) -> None:
