@@ -233,7 +233,7 @@ def json_row(line: str, where: Where) -> Row:
     try:
         data = _JSON.decode(line)
     except json.JSONDecodeError as error:
-        raise RowError(f"no valid JSON: {error.msg} at column {error.colno}", where, hint=_json_hint(line)) from None
+        raise RowError(_json_error(error), where, hint=_json_hint(line)) from None
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits; lists 10,000 deep
         raise RowError(f"no valid JSON: {type(error).__name__}: {error}", where) from None
     if not isinstance(data, dict):
@@ -262,7 +262,7 @@ def json_document(lines: Iterable[tuple[int, str]], place: str) -> Any:
         if numbered and _is_json(next((line for _, line in numbered if line.strip()), "")):
             return None
         line = numbered[error.lineno - 1][0] if numbered else 1
-        raise RowError(f"no valid JSON: {error.msg} at column {error.colno}", Where(place, line)) from None
+        raise RowError(_json_error(error), Where(place, line)) from None
     except (ValueError, RecursionError) as error:
         raise RowError(f"no valid JSON: {type(error).__name__}: {error}", Where(place)) from None
     if text[end:].strip():
@@ -273,6 +273,11 @@ def json_document(lines: Iterable[tuple[int, str]], place: str) -> Any:
         except UnicodeEncodeError:
             raise RowError(_HALF, Where(place)) from None
     return value
+
+
+def _json_error(error: json.JSONDecodeError) -> str:
+    # Some of the library's sentences end in "at" themselves: "Unterminated string starting at".
+    return f"no valid JSON: {error.msg.removesuffix(' at')} at column {error.colno}"
 
 
 def _is_json(text: str) -> bool:

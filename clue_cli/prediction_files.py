@@ -331,6 +331,7 @@ def _examples(
 def _split(predictor: Predictor, request: Request, bad: Bad | None) -> tuple[str, Iterator[Row]]:
     """The rows of a split of the task's data, labelled or not."""
     task = predictor.task
+    task.split(str(request.split))
     source, sample = locate(task.name, request.data, hub=task.hub, encoding=request.reading.encoding)
     if sample:
         console.message(f"no --data: predicting the {request.split} split of the sample that ships with clue")

@@ -100,6 +100,7 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         ('{"a": "你好"}\n'.encode("utf-16"), 1, "--encoding utf-16"),
         (b'{"a": 1}\n\n{"a": }\n', 3, "column 7"),
         (b'{"a": 1}\n{"a": 1\n', 2, "no valid JSON"),
+        (b'{"a": "1\n', 1, "no valid JSON: Unterminated string starting at column 7"),
         (b'{"a": 1} {"b": 2}\n', 1, "column 10"),
         (b"[1, 2]\n", 1, "found a list"),
         (b"null\n", 1, "found null"),

@@ -277,6 +277,12 @@ def test_nothing_is_overwritten_unasked(tnews: str, tmp_path: Path, capsys: pyte
         assert len(read_jsonl(beside)) == 3
 
 
+def test_a_split_is_looked_for_before_it_is_announced(tnews: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["predict", tnews, "--split", "tset"]) == 2
+    said = capsys.readouterr().err
+    assert "'tset'" in said and "sample" not in said
+
+
 def test_requests_that_make_no_sense(tnews: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = str(titles_file(tmp_path / "rows.jsonl", 3))
     pairs = tmp_path / "pairs.jsonl"
