@@ -60,6 +60,18 @@ def writing(path: str | Path) -> Iterator[None]:
         raise write_error(path, error) from error
 
 
+@contextmanager
+def filling(output: str | Path) -> Iterator[None]:
+    """A full disk met anywhere in the block as one of `output`: what lies beside it has names that nobody gave."""
+    try:
+        yield
+    except (OSError, RunError) as error:
+        cause = error.__cause__ if isinstance(error, RunError) else error
+        if not isinstance(cause, OSError) or not disk_is_full(cause):
+            raise
+        raise write_error(output, cause) from error
+
+
 @overload
 def atomic_write(path: str | Path, *, binary: Literal[False] = False) -> AbstractContextManager[IO[str]]: ...
 @overload

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from clue_cli import console
 from clue_cli.contract import Tally
 from clue_cli.errors import UserError, did_you_mean
-from clue_cli.files import atomic_write, check_output, check_output_directory, sync_directory, writing
+from clue_cli.files import atomic_write, check_output, check_output_directory, filling, sync_directory, writing
 from clue_cli.pipeline import Processes
 from clue_cli.references import entries
 from clue_cli.registry import restore_task, tasks
@@ -278,7 +278,8 @@ def _staging(request: SubmitRequest) -> Iterator[Path]:
         home.mkdir(parents=True, exist_ok=True)
         stage = Path(tempfile.mkdtemp(prefix=".clue-", suffix=".part", dir=home))
     try:
-        yield stage
+        with filling(request.output):
+            yield stage
     finally:
         shutil.rmtree(stage, ignore_errors=True)
         if made:

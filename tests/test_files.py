@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clue_cli.errors import RunError, UserError
+from clue_cli.export.place import staging
 from clue_cli.files import atomic_write, check_output, check_output_directory, write_error, writing
+from clue_cli.submission import SubmitRequest
+from clue_cli.submission import _staging as submission_staging
 
 
 def test_a_file_appears_whole_and_alone(tmp_path: Path) -> None:
@@ -147,3 +152,19 @@ def test_output_directories(tmp_path: Path) -> None:
     for bad in (tmp_path, tmp_path / "file"):
         with pytest.raises(UserError):
             check_output_directory(bad)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_full_disk_beside_an_output_is_told_of_the_output(tmp_path: Path, packed: bool) -> None:
+    """Exports and submissions grow in a directory with a name that nobody gave."""
+    output = tmp_path / ("entry.zip" if packed else "sub")
+    full = OSError(errno.ENOSPC, "No space left on device")
+    for make in (partial(staging, output), partial(submission_staging, SubmitRequest((), output))):
+        said = f"^{re.escape(str(output))}: writing failed: the disk is full"
+        with pytest.raises(RunError, match=said), make() as stage, writing(stage / "file"):
+            raise full
+        with pytest.raises(RunError, match=said), make():
+            raise full
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(FileNotFoundError), staging(output):
+        raise FileNotFoundError(errno.ENOENT, "not the disk")

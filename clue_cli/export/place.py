@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from clue_cli.errors import UserError
-from clue_cli.files import check_output_directory, sync_directory, writing
+from clue_cli.files import check_output_directory, filling, sync_directory, writing
 from clue_cli.model_settings import ONNX, SETTINGS, read_settings, weights_format
 
 
@@ -55,7 +55,8 @@ def staging(output: Path) -> Iterator[Path]:
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir(parents=True)
     try:
-        yield stage
+        with filling(output):
+            yield stage
     finally:
         shutil.rmtree(stage, ignore_errors=True)
         for parent in made:
