@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import IO, Any
 
-from clue_cli import console
 from clue_cli.errors import ClueError, RunError, UserError, Where
 from clue_cli.lines import Bad, Row
 from clue_cli.sources import Source
@@ -95,7 +94,6 @@ def _load(dataset: str, config: str | None) -> Mapping[str, Any]:
     import datasets  # slow to import, and wanted here only
 
     where = f"hub {dataset}" + (f" {config}" if config else "")
-    console.message(f"fetching {where[4:]} from the hub")
     try:
         with _quiet():
             return dict(datasets.load_dataset(dataset, config))

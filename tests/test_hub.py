@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from clue_cli.contract import Tally
-from clue_cli.errors import RowError, RunError, UserError
+from clue_cli.errors import ClueError, RowError, RunError, UserError
 from clue_cli.hub import HubSource
+from clue_cli.main import run
 from clue_cli.registry import find_task
 
 
@@ -101,7 +102,7 @@ def test_what_goes_wrong_on_the_way_is_one_line(
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
     raised: Exception,
-    kind: type,
+    kind: type[ClueError],
 ) -> None:
     import datasets
 
@@ -119,5 +120,8 @@ def test_what_goes_wrong_on_the_way_is_one_line(
     with pytest.raises(kind) as caught:
         HubSource.for_task("tnews", "tnews")
     assert str(caught.value).startswith("hub clue/clue tnews: ") and "\n" not in str(caught.value)
-    assert not caplog.records and capsys.readouterr().err == "fetching clue/clue tnews from the hub\n"
+    assert not caplog.records
     assert [logger.level for logger in loggers] == levels
+    capsys.readouterr()
+    assert run(["data", "tnews", "--data", "hub"]) == kind.exit_status
+    assert capsys.readouterr().err.splitlines()[0] == "fetching the data of tnews from the hub"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clue_cli import console
+
 if TYPE_CHECKING:
     from clue_cli.sources import Source
     from clue_cli.task import Task
@@ -154,6 +156,8 @@ def located(task: Task, name: str, data: str | None, encoding: str) -> tuple[Sou
     from clue_cli.sources import locate
 
     beside = own_directory(name) if data is None else None
+    if data == "hub" and is_main_process():
+        console.message(f"fetching the data of {task.name} from the hub")
     source, sample = locate(task.name, beside or data, hub=task.hub, encoding=encoding)
     if sample and task.own:
         raise UserError("your own labels need your own data", where="--labels", hint="--data DIR")
