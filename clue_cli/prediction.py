@@ -20,7 +20,8 @@ from __future__ import annotations
 import itertools
 import math
 import threading
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,14 @@ in bf16; three times that, 2,048 tokens of a base-size encoder, took 15 % longer
 
 
 BEYOND = "candidates beyond the most that a head decodes (it finds nearly everything: is it trained?)"
+
+
+OnRows = Callable[[int], object]
+"""Is told how many rows more are done, such as `advance` of a progress."""
+
+
+def nobody(rows: int) -> None:
+    """The `OnRows` that does nothing."""
 
 
 class _Stopped(Exception):
@@ -156,9 +165,17 @@ class Predictor:
         return Answering(threshold=threshold, top_k=top_k, flat=self.model.head.flat, joint=joint)
 
     def examples(
-        self, examples: Iterable[Example], options: Answering | None = None, *, answered: int = 0
+        self,
+        examples: Iterable[Example],
+        options: Answering | None = None,
+        *,
+        answered: int = 0,
+        on_rows: OnRows = nobody,
     ) -> Generator[tuple[Example, Prediction], None, None]:
         """(example, prediction) in the order of `examples`, from the one after the first `answered` on.
+
+        `on_rows` is told, batch by batch and in the compute thread, how many examples more are computed: in all as many
+        as are yielded. Those of other processes count once their whole look-ahead is here.
 
         Reads at most five look-aheads (with n processes 2 n + 3) before the answer that it yields. An exception of
         `examples` is raised after the answers before it. Under several processes each reads all of `examples`,
@@ -166,7 +183,7 @@ class Predictor:
         """
         options = options or self.answering()
         stop = threading.Event()
-        with closing(read_ahead(self._computed(examples, options, answered, stop))) as computed:
+        with closing(read_ahead(self._computed(examples, options, answered, stop, on_rows))) as computed:
             try:
                 for lookahead, predictions in computed:
                     pairs = zip(lookahead.examples, predictions, strict=True)
@@ -239,7 +256,7 @@ class Predictor:
         )
 
     def _computed(
-        self, examples: Iterable[Example], options: Answering, answered: int, stop: threading.Event
+        self, examples: Iterable[Example], options: Answering, answered: int, stop: threading.Event, on_rows: OnRows
     ) -> Iterator[tuple[_Lookahead, list[Prediction]]]:
         """Runs in the compute thread: look-aheads with their answers, everybody's, in order."""
         from clue_cli.precision import use_in_thread
@@ -252,11 +269,13 @@ class Predictor:
             closing(read_ahead(self._lookaheads(examples, answered), stop)) as lookaheads,
         ):
             for turn in _turns(lookaheads, size):
-                mine = self._answers(turn[rank], options, workers, stop) if rank < len(turn) else []
-                yield from zip(turn, self.processes.gather(mine), strict=False)
+                mine = self._answers(turn[rank], options, workers, stop, on_rows) if rank < len(turn) else []
+                everybodys = self.processes.gather(mine)
+                on_rows(sum(len(one.examples) - one.answered for place, one in enumerate(turn) if place != rank))
+                yield from zip(turn, everybodys, strict=False)
 
     def _answers(
-        self, lookahead: _Lookahead, options: Answering, workers: Workers, stop: threading.Event
+        self, lookahead: _Lookahead, options: Answering, workers: Workers, stop: threading.Event, on_rows: OnRows
     ) -> list[Prediction]:
         features = lookahead.features
         if features is None:
@@ -269,9 +288,18 @@ class Predictor:
 
         batches = token_batches(features, self.tokens, by_row=self.model.head.by_row)
         candidates: list[Any] = [None] * len(features)
+        missing = Counter(feature.item for feature in features)
+        untold = len(lookahead.examples) - lookahead.answered
         for batch, found in zip(batches, workers.map(compute, batches), strict=True):
+            complete = 0
             for position, candidate in zip(batch, found, strict=True):
                 candidates[position] = candidate
+                item = features[position].item
+                missing[item] -= 1
+                complete += not missing[item] and item >= lookahead.answered
+            untold -= complete
+            on_rows(complete)
+        on_rows(untold)  # examples without a feature
         by_item: list[tuple[list[Feature], list[Any]]] = [([], []) for _ in lookahead.examples]
         for feature, candidate in zip(features, candidates, strict=True):
             by_item[feature.item][0].append(feature)

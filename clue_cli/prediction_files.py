@@ -31,7 +31,7 @@ from clue_cli.errors import RunError, UserError
 from clue_cli.files import check_output
 from clue_cli.formats import PACKED, Reading, Rejects, check_text_fields, input_format, read_examples, read_rows
 from clue_cli.pipeline import Processes, several_processes
-from clue_cli.prediction import Predictor, model_directory
+from clue_cli.prediction import Predictor, model_directory, nobody
 from clue_cli.sources import locate
 
 if TYPE_CHECKING:
@@ -280,19 +280,19 @@ def _answer(
         return Answered(output, finished_before=True)
     writing = predictor.processes.rank == 0
     examples = sink.agreeing(_examples(predictor, request, target, sink, left_out))
-    to_terminal = output is None and console.out.is_terminal
+    to_terminal = output is None and console.out.is_terminal  # where the answers themselves are the progress
     rows = answered
     with (
         console.progress(None, "predicting", unit="rows", done=answered) as bar,
-        closing(predictor.examples(examples, options, answered=answered)) as stream,
+        closing(
+            predictor.examples(examples, options, answered=answered, on_rows=nobody if to_terminal else bar.advance)
+        ) as stream,
     ):
         for example, prediction in stream:
             if writing:
                 fields = predictor.task.answer_fields(example, prediction, options, probabilities=request.probabilities)
                 sink.write(_record(sink.form, example, prediction, fields))
             rows += 1
-            if not to_terminal:
-                bar.advance()
     return Answered(output, rows, answered, sink.rejects.count if sink.rejects is not None else 0)
 
 

@@ -262,11 +262,9 @@ def _files(job: _Job, request: SubmitRequest, stage: Path, processes: Processes,
 def _answered(predictor: Predictor, examples: Sequence[Example], what: str) -> Iterator[tuple[Example, Prediction]]:
     with (
         console.progress(len(examples), what, unit="rows") as bar,
-        closing(predictor.examples(examples)) as answers,
+        closing(predictor.examples(examples, on_rows=bar.advance)) as answers,
     ):
-        for pair in answers:
-            yield pair
-            bar.advance()
+        yield from answers
 
 
 @contextmanager

@@ -163,9 +163,25 @@ def test_answers_are_the_same_row_by_row(texts: list[str], tokens: int) -> None:
 def test_going_on_after_an_interruption_meets_the_same_batches(texts: list[str], answered: int) -> None:
     whole, rest = FakeModel(), FakeModel()
     everything = list(predictor(whole).examples(examples_of(texts)))
-    later = list(predictor(rest).examples(examples_of(texts), answered=answered))
+    told: list[int] = []
+    later = list(predictor(rest).examples(examples_of(texts), answered=answered, on_rows=told.append))
     assert later == everything[answered:]
+    assert sum(told) == len(later)
     assert not Counter(map(str, rest.batches)) - Counter(map(str, whole.batches))
+
+
+def test_rows_are_told_once_their_last_window_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prediction, "LOOKAHEAD_CHARACTERS", 600)
+    texts = ["天" * 20, "地", "人" * 18, "a|b", "天地人", "地" * 17]  # one look-ahead; windows of 8, 8 and 1 to 4
+    features = list(FakeTask().features(list(examples_of(texts)), None, Limits(128), Tally()))
+    batches = token_batches(features, 24)
+    told: list[int] = []
+    list(predictor().examples(examples_of(texts), answered=1, on_rows=told.append))
+    for number in range(1, len(batches) + 1):
+        computed = {position for batch in batches[:number] for position in batch}
+        missing = {feature.item for position, feature in enumerate(features) if position not in computed}
+        assert sum(told[:number]) == len({1, 2, 3, 4, 5} - missing)
+    assert 0 < sum(told[: len(batches) - 1]) < 5
 
 
 def test_reads_only_a_bounded_part_of_an_endless_stream() -> None:
@@ -286,11 +302,14 @@ def test_several_processes_give_the_answers_of_one(size: int, rows: int, answere
 
     def run(model: FakeModel, processes: Processes) -> list[Any]:
         result: list[Any] = []
+        told: list[int] = []
         try:
-            for example, prediction in predictor(model, processes=processes).examples(source(), answered=answered):
+            stream = predictor(model, processes=processes).examples(source(), answered=answered, on_rows=told.append)
+            for example, prediction in stream:
                 result.append((example.number, prediction.answer))
         except RowError as error:
             result.append(str(error))
+        assert sum(told) == max(rows - answered, 0)
         return result
 
     alone = FakeModel()

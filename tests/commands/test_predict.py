@@ -168,6 +168,15 @@ def test_a_very_long_text(
     assert len(read_jsonl(out)) == 2
 
 
+def test_progress_counts_rows_as_they_are_computed(
+    tnews: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clue_cli.progress.LINE_EVERY", 0.0)
+    assert run(["predict", tnews, str(titles_file(tmp_path / "rows.jsonl")), "-o", str(tmp_path / "out.jsonl")]) == 0
+    amounts = [line.split()[1] for line in capsys.readouterr().err.splitlines() if line.startswith("predicting: ")]
+    assert list(dict.fromkeys(amounts)) == ["5", "10", "15", "20", "24"]  # a batch holds a look-ahead of these titles
+
+
 def test_a_split_of_the_data(tnews: str, tmp_path: Path) -> None:
     rows = [{"id": n, "sentence": text, "keywords": ""} for n, text in enumerate(TITLES)]
     (tmp_path / "test.json").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -93,6 +93,19 @@ def test_every_test_split_gets_its_file_with_the_rows_own_ids_and_the_answers_of
     assert read(out / "tnews11_predict.json") == ours
 
 
+def test_progress_counts_rows_as_they_are_computed(
+    make_run: Callable[..., Path],
+    titles: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("clue_cli.progress.LINE_EVERY", 0.0)
+    assert submit(make_run("tnews"), "--data", titles, "-o", tmp_path / "out") == 0
+    lines = [line.split(",")[0] for line in capsys.readouterr().err.splitlines() if line.startswith("tnews test")]
+    assert list(dict.fromkeys(lines)) == [f"tnews {split}: 6 of 6 rows" for split in ("test1.0", "test1.1")]
+
+
 def test_a_split_without_test_file_is_said_and_without_any_nothing_is_made(
     make_run: Callable[..., Path], titles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
