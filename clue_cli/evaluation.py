@@ -12,11 +12,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clue_cli import console
 from clue_cli.contract import Answering, Example, Prediction, Tally
 from clue_cli.drawing import drawn
 from clue_cli.errors import UserError
 from clue_cli.files import atomic_write
 from clue_cli.model_settings import export_origin, read_settings
+from clue_cli.prediction import OnRows, Predictor, model_directory, nobody
 from clue_cli.scoring import Score, item_statistics, make_metric, score
 from clue_cli.thresholds import Curve, tune_threshold
 
@@ -53,18 +55,20 @@ class DevResult:
         return [Result.of(value, split, **more) for value in self.scores.values()]
 
 
-def evaluate(model: BaseModel, examples: Sequence[Example], options: Answering | None = None) -> DevResult:
+def evaluate(
+    model: BaseModel, examples: Sequence[Example], options: Answering | None = None, on_rows: OnRows = nobody
+) -> DevResult:
     """Answer `examples` and score the answers with every metric of the model's task.
 
-    Under several processes each gets the whole result. UserError where no example is labelled.
+    `on_rows`: see `Predictor.examples`. Under several processes each gets the whole result. UserError where no example
+    is labelled.
     """
     from clue_cli.pipeline import Processes
-    from clue_cli.prediction import Predictor
 
     tally = Tally()
     predictor = Predictor(model, tally=tally, processes=Processes.current())
     options = options or predictor.answering()
-    pairs = list(predictor.examples(examples, options))
+    pairs = list(predictor.examples(examples, options, on_rows=on_rows))
     scores = {name: score(make_metric(model.task, name), pairs) for name in model.task.metrics}
     merged = Tally()
     for part in predictor.processes.gather(tally):
@@ -176,7 +180,6 @@ def evaluate_run(
     """
     from clue_cli.data_files import data_files
     from clue_cli.model import Model
-    from clue_cli.prediction import Predictor
     from clue_cli.record import DataInfo
     from clue_cli.sources import locate
 
@@ -197,14 +200,16 @@ def evaluate_run(
         save = limit is None and threshold is None
     curve, origin = None, "default"
     if tune:
-        curve = tune_threshold(model, examples, known.metric)
+        with console.progress(len(examples), "thresholds", unit="rows") as bar:
+            curve = tune_threshold(model, examples, known.metric, bar.advance)
         threshold, origin = curve.threshold, f"tuned on {split}"
         model.settings = replace(model.settings, threshold=threshold)
     elif threshold is not None:
         origin = "option"
     elif model.threshold is not None:
         origin = _origin_of(model.threshold, known.record)
-    result = evaluate(model, examples, Predictor(model).answering(threshold=threshold))
+    with console.progress(len(examples), split, unit="rows") as bar:
+        result = evaluate(model, examples, Predictor(model).answering(threshold=threshold), bar.advance)
     result.threshold_origin = origin
     tally.merge(result.tally)
     result.tally = tally
@@ -241,7 +246,6 @@ class _Known:
 
 
 def _known_of(run: Path) -> _Known:
-    from clue_cli.prediction import model_directory
     from clue_cli.record import Record
 
     directory = model_directory(run)

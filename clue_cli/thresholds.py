@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from clue_cli.contract import Answering, Example
 from clue_cli.errors import UserError
 from clue_cli.pipeline import Processes
-from clue_cli.prediction import Predictor
+from clue_cli.prediction import OnRows, Predictor, nobody
 from clue_cli.scoring import Statistics, add_units, make_metric
 
 if TYPE_CHECKING:
@@ -63,11 +63,13 @@ class _Sweep(Predictor):
         ]
 
 
-def tune_threshold(model: BaseModel, examples: Sequence[Example], metric_id: str | None = None) -> Curve:
+def tune_threshold(
+    model: BaseModel, examples: Sequence[Example], metric_id: str | None = None, on_rows: OnRows = nobody
+) -> Curve:
     """Try the head's thresholds on labelled `examples`; the best primary figure of the metric wins.
 
-    Of equally good thresholds the one nearest to the head's default wins. UserError where the head has none to tune,
-    or nothing is labelled.
+    Of equally good thresholds the one nearest to the head's default wins. `on_rows`: see `Predictor.examples`.
+    UserError where the head has none to tune, or nothing is labelled.
     """
     head = model.head
     if not head.thresholded:
@@ -77,7 +79,7 @@ def tune_threshold(model: BaseModel, examples: Sequence[Example], metric_id: str
     sums = [Statistics(len(metric.columns)) for _ in thresholds]
     options = Answering(threshold=thresholds[0], flat=head.flat, sweep=thresholds)
     labelled = 0
-    for example, answers in _Sweep(model, thresholds).examples(examples, options):
+    for example, answers in _Sweep(model, thresholds).examples(examples, options, on_rows=on_rows):
         if example.gold is None:
             continue
         labelled += 1

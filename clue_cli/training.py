@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from clue_cli.contract import Example, Recipe
     from clue_cli.features import FeatureTable
     from clue_cli.model import Model
+    from clue_cli.prediction import OnRows
     from clue_cli.progress import Progress as ProgressBar
     from clue_cli.record import Record
 
@@ -141,6 +142,7 @@ class Training:
         with self._stop.listening(), console.progress(total, "train", unit="steps", done=done) as bar:
             while self.progress.epoch < self.recipe.epochs and not self._patience_ended():
                 self._epoch(bar)
+                self._end_epoch(bar)
         self.processes.wait()
         self.record.chosen_epoch = self.progress.best_epoch
 
@@ -183,15 +185,14 @@ class Training:
                 saved = began = time.monotonic()
             if stop:
                 raise Interrupted(self._stop.number or signal.SIGTERM, self.directory)
-        self._end_epoch()
 
-    def _end_epoch(self) -> None:
+    def _end_epoch(self, bar: ProgressBar) -> None:
         state = self.progress
         if state.weight <= 0:
             raise RunError(f"nothing in epoch {state.epoch + 1} can be learnt from", where=str(self.directory))
         began = time.monotonic()
         try:
-            result = evaluate(self.model, self.dev)
+            result = evaluate(self.model, self.dev, on_rows=self._scoring(bar))
         except NotFiniteError as error:
             raise self._not_finite("score on dev after", state.step) from error
         scoring = time.monotonic() - began
@@ -216,6 +217,18 @@ class Training:
         (stop,) = self.processes.agree(bool(self._stop.number), device=self.model.device)
         if stop and state.epoch < self.recipe.epochs and not self._patience_ended():
             raise Interrupted(self._stop.number or signal.SIGTERM, self.directory)
+
+    def _scoring(self, bar: ProgressBar) -> OnRows:
+        """Shows in the training's own bar how far the scoring is: the lowest rich allowed has no bar within a bar."""
+        done = 0
+
+        def on_rows(rows: int) -> None:
+            nonlocal done
+            done += rows
+            bar.advance(0, f"dev {done:,}/{len(self.dev):,}")
+
+        on_rows(0)
+        return on_rows
 
     def _record_epoch(self, result: DevResult, scoring: float) -> None:
         from clue_cli.record import Epoch

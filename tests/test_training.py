@@ -84,6 +84,25 @@ def test_a_run_learns_and_records_what_clue_eval_finds_again(tiny_encoder: Path,
     assert json.loads(json.dumps(again)) == [line["prediction"] for line in lines]
 
 
+def test_scoring_shows_how_far_it_is_in_the_trainings_own_bar_and_in_eval(
+    tiny_encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clue_cli.progress.LINE_EVERY", 0.0)
+    monkeypatch.setattr("clue_cli.prediction.NUMBERS_CPU", 4096)  # several batches
+    console.configure()
+    train(request("cluener", tiny_encoder, tmp_path / "run", "globalpointer"))
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("train: ")]
+    scored = [line.rpartition(", dev ")[2] for line in lines if ", dev " in line]
+    assert scored[0] == "0/24"
+    assert "24/24" in scored
+    assert len(set(scored)) > 3
+    assert all("of 6 steps" in line for line in lines)
+    evaluate_run(tmp_path / "run", limit=24, precision="float32", device="cpu", tune=True, save=False)
+    err = capsys.readouterr().err
+    assert "thresholds: 24 of 24 rows" in err
+    assert "dev: 24 of 24 rows" in err
+
+
 def test_the_best_epoch_is_kept_and_waiting_ends_the_run(
     tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from clue_cli import console
 from clue_cli.model import BaseModel
 from clue_cli.prediction import Predictor
 from heads.base import LinkedSpans, Spans, Triples, named
@@ -171,8 +172,10 @@ def compare(ours: Model, theirs: OnnxModel, examples: Sequence[Example]) -> Comp
     """Answer `examples` with both models, as `clue predict` would, and put the answers beside each other."""
     pair = _Pair(ours, theirs)
     threads = torch.get_num_threads()
-    stream: Iterable[tuple[Example, Any]] = _PairPredictor(pair).examples(examples)
-    return Comparison([compared for _, compared in stream], threads, _probed(ours, theirs), pair.seconds)
+    with console.progress(len(examples), "comparing", unit="rows") as bar:
+        stream: Iterable[tuple[Example, Any]] = _PairPredictor(pair).examples(examples, on_rows=bar.advance)
+        rows = [compared for _, compared in stream]
+    return Comparison(rows, threads, _probed(ours, theirs), pair.seconds)
 
 
 def _probed(ours: Model, theirs: OnnxModel) -> float:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import clue_cli
+from clue_cli import console
 from clue_cli.contract import Tally
 from clue_cli.data_files import data_files
 from clue_cli.encoders.loading import Encoder
@@ -214,6 +215,16 @@ def test_an_exported_directory_predicts_like_its_run(
         assert answers[0] == answers[1]
         assert [json.loads(line)["text"] for line in answers[1].splitlines()] == rows
     assert clue_cli.load(moved).predict(texts) == clue_cli.load(ner.run, precision="float32").predict(texts)
+
+
+def test_the_comparison_shows_how_far_it_is(
+    ner: Made, exported: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clue_cli.progress.LINE_EVERY", 0.0)
+    console.configure()
+    ours = Model.load(ner.run / "model")
+    compare(ours, OnnxModel.load(exported), list(ours.task.read(Source.open(ner.data), "dev", Tally())))
+    assert "comparing: 10 of 10 rows" in capsys.readouterr().err
 
 
 def test_nothing_of_this_machine_is_in_an_export(exported: Path) -> None:
