@@ -152,8 +152,11 @@ def warn(text: str) -> None:
 
 
 def tally(counts: Tally) -> None:
-    """What was left out, one line a reason, with the first places; nothing if nothing was."""
-    for reason, amount in sorted(counts.counts.items(), key=lambda pair: (-pair[1], pair[0])):
+    """What was left out, one line a reason, with the first places; nothing if nothing was.
+
+    In the order of the tally: a reason may refer to the one before it ("tokens cut from them").
+    """
+    for reason, amount in counts.counts.items():
         places = counts.places.get(reason, [])
         more = ", ..." if amount > len(places) else ""
         where = f" ({', '.join(places)}{more})" if places else ""

@@ -148,12 +148,12 @@ def test_nothing_is_dropped_in_silence(capsys: pytest.CaptureFixture[str]) -> No
     tally = Tally()
     console.tally(tally)
     for line in range(7):
-        tally.add("rows labelled '-'", f"d:{line}")
-    tally.add("texts cut", amount=1200)
+        tally.add("texts cut", f"d:{line}")
+    tally.add("tokens cut from them", amount=1200)
     console.tally(tally)
     assert capsys.readouterr().err.splitlines() == [
-        "warning: left out or changed: 1,200 texts cut",
-        "warning: left out or changed: 7 rows labelled '-' (d:0, d:1, d:2, d:3, d:4, ...)",
+        "warning: left out or changed: 7 texts cut (d:0, d:1, d:2, d:3, d:4, ...)",
+        "warning: left out or changed: 1,200 tokens cut from them",
     ]
 
 
