@@ -145,13 +145,15 @@ def describe(
 
 
 def run_checks(found: Description) -> Iterator[Check]:
-    """Judge a description; checks that do not apply to it are left out, the numbers stay."""
-    for number, (name, (check, otherwise)) in enumerate(CHECKS.items(), start=1):
+    """Judge a description; checks that do not apply to it are left out, the others numbered from 1."""
+    number = 1
+    for name, (check, otherwise) in CHECKS.items():
         grades = sorted(check(found), key=lambda pair: _ORDER.index(pair[0]))
+        if not grades and otherwise is not None:
+            grades = [("good", otherwise)]
         if grades:
             yield Check(number, name, grades[0][0], "; ".join(message for _, message in grades))
-        elif otherwise is not None:
-            yield Check(number, name, "good", otherwise)
+            number += 1
 
 
 Grades = Iterator[tuple[Status, str]]

@@ -141,6 +141,7 @@ def test_own_data_are_held_against_no_official_file(tmp_path: Path) -> None:
     found = describe(task, write(tmp_path, train=rows(("一", "a")), dev=rows(("二", "b"))))
     assert found.splits["train"].official_rows is None
     assert "official files" not in {check.name for check in found.checks}
+    assert [check.number for check in found.checks] == list(range(1, len(found.checks) + 1))
 
 
 def test_the_official_hash_decides(tmp_path: Path) -> None:
