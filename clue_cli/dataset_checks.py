@@ -23,6 +23,9 @@ Status = Literal["good", "warn", "fail"]
 NEEDED = {"train": "nothing to train on", "dev": "no figure to choose an epoch by"}
 """Splits that a training needs, and what it is without them."""
 
+FEW_DEV = 50
+"""Labelled dev rows below which one row is more than two points: the figure, and the epoch it chooses, are chance."""
+
 LEFT_OUT_WARN, LEFT_OUT_FAIL = 0.05, 0.5
 """Share of rows without usable gold. OCNLI, the benchmark with most of them, leaves out 1.7 % of dev; where half are
 left out the label field is probably another one. Questions that say that they have no answer only warn (a third of
@@ -185,12 +188,15 @@ def _share(part: float, whole: float) -> float:
 
 
 def check_splits(found: Description) -> Grades:
-    """Train and dev are there and labelled, and no file lies beside them unread."""
+    """Train and dev are there and labelled, dev by enough rows, and no file lies beside them unread."""
     for split, without in NEEDED.items():
         if split not in found.splits:
             yield "fail", f"no {split} split: {without}"
         elif not found.splits[split].labelled:
             yield "fail", f"{split} holds no labelled row"
+    dev = found.splits["dev"].labelled if "dev" in found.splits else 0
+    if 0 < dev < FEW_DEV:
+        yield "warn", f"dev has {counted(dev, 'labelled row')}: a row is about {100 / dev:.3g} points"
     for measured in found.splits.values():
         if measured.ignored:
             yield "warn", f"not read, since {measured.file} goes before: {', '.join(measured.ignored)}"

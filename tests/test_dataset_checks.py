@@ -211,6 +211,8 @@ FAULTS: list[tuple[str, str, Description]] = [
     ("splits", "fail", without("train")),
     ("splits", "fail", without("dev")),
     ("splits", "fail", changed("dev", labelled=0)),
+    ("splits", "good", changed("dev", labelled=50)),
+    ("splits", "warn", changed("dev", labelled=49)),
     ("official files", "warn", replace(healthy(), sample=True)),
     ("official files", "warn", changed(official=False)),
     ("official files", "warn", changed(official=None, official_rows=99)),
@@ -257,6 +259,11 @@ def test_every_check_is_good_on_healthy_data_and_has_been_seen_otherwise() -> No
     assert [check.status for check in seen] == ["good"] * len(checks.CHECKS)
     assert [check.number for check in seen] == list(range(1, len(checks.CHECKS) + 1))
     assert {name for name, status, _ in FAULTS if status != "good"} == set(checks.CHECKS)
+
+
+def test_a_small_dev_split_is_told_by_what_one_row_of_it_weighs() -> None:
+    for labelled, told in ((1, "dev has 1 labelled row: a row is about 100 points; "), (48, " about 2.08 points; ")):
+        assert told in next(run_checks(changed("dev", labelled=labelled))).message
 
 
 def test_the_worst_finding_grades_a_check_and_the_others_are_still_told() -> None:

@@ -29,7 +29,7 @@ def test_the_tables_say_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixt
     assert f"tnews: sentence from {tmp_path.name}; mini-zh, 10 tokens" in shown
     assert "train.json is not the official file (3 rows, official 53,360)" in shown
     assert "104 2 66.67 1 50.00" in shown
-    assert "splits good train 3, dev 2 examples" in shown
+    assert "splits warn dev has 2 labelled rows: a row is about 50 points; train 3, dev 2 examples" in shown
 
 
 def test_json_is_one_document_with_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
