@@ -175,10 +175,10 @@ def _told(error: Exception) -> Exception:
     context = getattr(error, "ctx", None)
     hint = f"{context.command_path} --help" if context is not None else None
     if type(error).__name__ == "BadParameter" and parameter is not None and parameter.opts:
-        least = re.match(r"Input should be greater than or equal to (\S+)", message)
-        if least is None:
-            return UserError(message, where=parameter.opts[0], hint=hint)
-        given: list[Any] = getattr(error.__cause__, "errors", lambda: [])()  # the validator's own error holds the value
-        got = f", got {given[0]['input']}" if given else ""
-        return UserError(f"must be at least {least[1]}{got}", where=parameter.opts[0])
+        if (least := re.match(r"Input should be greater than or equal to (\S+)", message)) is not None:
+            given: list[Any] = getattr(error.__cause__, "errors", lambda: [])()  # the validator's error has the value
+            message, hint = f"must be at least {least[1]}" + (f", got {given[0]['input']}" if given else ""), None
+        elif (least := re.match(r"(\S+) is not in the range x>=(\S+)\.", message)) is not None:  # Typer 0.26
+            message, hint = f"must be at least {least[2]}, got {least[1]}", None
+        return UserError(message, where=parameter.opts[0], hint=hint)
     return UserError(tell(), hint=hint)
