@@ -80,9 +80,8 @@ class TaskBase(Declaration, Task):
 
     def _looks_own(self, source: Source, split: str) -> bool:
         """Whether the split lies there under a name of own data, which an official task reads with `--labels` only."""
-        takes_labels = self.family in ("classification", "entities")
         names = OWN_FILES.get(split, OWN_FILES["test"])
-        return takes_labels and not self.own and any(source.has(name) for name in names)
+        return self.takes_labels and not self.own and any(source.has(name) for name in names)
 
     # ---------------------------------------------------------------- reading
 

@@ -30,6 +30,7 @@ class TextClassification(TaskBase):
     family: str = "classification"
     ranked: bool = True
 
+    takes_labels: ClassVar[bool] = True
     family_heads: ClassVar[Mapping[str, str]] = {"classification": "heads.classification:Classification"}
     family_metrics: ClassVar[Mapping[str, str]] = {"accuracy": "tasks.metrics.classification:Accuracy"}
     family_recipe: ClassVar[Mapping[str, Any]] = {"max_length": 128, "batch_size": 32, "epochs": 3}

@@ -80,6 +80,8 @@ class Declaration:
 
     head_argument: ClassVar[str] = "classes"
     """Name of the head's argument that takes the number of labels."""
+    takes_labels: ClassVar[bool] = False
+    """Whether a list of labels (`--labels`) is all that a user's own data need beside them."""
     least_labels: ClassVar[int] = 2
     """Fewest labels that make a task (a single type is enough for entities)."""
     family_heads: ClassVar[Mapping[str, str]] = {}

@@ -39,6 +39,7 @@ class Entities(TaskBase):
     entities: str = "entities"
 
     head_argument: ClassVar[str] = "types"
+    takes_labels: ClassVar[bool] = True
     least_labels: ClassVar[int] = 1
     family_heads: ClassVar[Mapping[str, str]] = {
         "efficient-globalpointer": "heads.efficient_globalpointer:EfficientGlobalPointer",
